@@ -1,0 +1,1 @@
+"""Real clusters for tests: a control plane without Docker, or kind."""

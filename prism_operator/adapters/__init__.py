@@ -1,0 +1,1 @@
+"""The only importers of Kubernetes clients: the ports, over HTTP."""

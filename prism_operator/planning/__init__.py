@@ -1,0 +1,1 @@
+"""What should be, computed from what is observed. Pure: no clock, client, logger or randomness."""

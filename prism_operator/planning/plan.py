@@ -1,0 +1,79 @@
+"""A plan: what should be written, in order, each step with its reason. Plain values; nothing here acts.
+
+The runtime's applier carries a plan out from first to last (``prism_operator.runtime.applier``). "Nothing
+to do" is a plan without writes; "refused because" is a condition in its status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from prism_operator.api.meta import Json, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """POST ``obj``. An object that exists by then answers 409 and stays as it is."""
+
+    ref: Ref
+    obj: Json
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply exactly the fields of ``obj`` to the object with ``uid``.
+
+    ``live`` is the object as it was observed: the applier turns our ``Update`` entry in its managedFields
+    into an ``Apply`` entry before the first apply, so that fields that leave ``obj`` leave the cluster.
+    """
+
+    ref: Ref
+    uid: str
+    obj: Json
+    live: Json
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """DELETE with uid and resourceVersion as preconditions, in background propagation."""
+
+    ref: Ref
+    uid: str
+    resource_version: str
+    reason: str
+
+
+Write: TypeAlias = Create | Apply | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """One Event about the planned object. Repeats are folded into a series by the recorder."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    action: str = "Reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do about one object.
+
+    ``status`` is the whole status to hold, or None when the observed one already says it (so a pass over
+    a converged object writes nothing). ``requeue_after_s`` asks for another look without any change.
+    """
+
+    ref: Ref
+    writes: tuple[Write, ...] = ()
+    status: Json | None = None
+    events: tuple[Emit, ...] = ()
+    requeue_after_s: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether carrying this out changes nothing in the cluster."""
+        return not self.writes and self.status is None

@@ -1,0 +1,17 @@
+"""What the operator was started with, as far as plans depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Operator settings that shape plans. ``{pattern}`` in ``runner_image`` is the pattern's type."""
+
+    proxy_image: str = "ghcr.io/prism/prism-proxy:latest"
+    admin_image: str = "ghcr.io/prism/prism-admin:latest"
+    runner_image: str = "ghcr.io/prism/{pattern}-runner:latest"
+    allow_privileged_placement: bool = False
+    # Key of the HMAC in hash annotations, so that a hash of a Secret betrays nothing about it.
+    hash_key: bytes = b"prism-operator"

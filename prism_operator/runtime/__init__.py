@@ -1,0 +1,1 @@
+"""The controller loop without I/O: a thread pumps it in production, the simulator steps it."""
