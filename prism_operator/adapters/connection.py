@@ -25,7 +25,7 @@ class CredentialError(ConnectError):
     """No credential: a token file that is empty, an exec plugin that fails (it is named)."""
 
 
-class ServerUnreachable(ConnectError):
+class UnreachableError(ConnectError):
     """Nothing answers at the server's address."""
 
 
@@ -104,7 +104,7 @@ class Connection:
     def check_access(
         self, namespace: str, permissions: Sequence[Permission]
     ) -> tuple[Missing, ...]:
-        """Those permissions that we lack; ``namespace`` ``""`` means in all. Raises ConnectError."""
+        """Those that we lack; ``namespace`` ``""`` means in all. Raises ``ConnectError``."""
         raise NotImplementedError
 
     def close(self) -> None:
