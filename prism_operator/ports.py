@@ -1,6 +1,7 @@
 """What the runtime needs from the world. ``adapters`` has it over HTTP, the simulator in memory.
 
-Every call to the API server ends in an ``Outcome``; no port raises for what a server or a network can do.
+Every call to the API server ends in an ``Outcome``; no port raises for what a server or a network
+can do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from prism_operator.api.meta import Json, Ref, Resource
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The call succeeded; ``obj`` is what the server returned (with ``apiVersion`` and ``kind``)."""
+    """The call succeeded; ``obj`` is the answer, with ``apiVersion`` and ``kind``."""
 
     obj: Json
 

@@ -1,7 +1,7 @@
 """Names and coordinates of API objects: resources, references, and the few fields every object has.
 
-An object is plain JSON (``Json``) everywhere outside ``adapters``. Nobody changes one that came from a
-cache or a plan; whoever needs another builds a copy.
+An object is plain JSON (``Json``) everywhere outside ``adapters``. Nobody changes one that
+came from a cache or a plan; whoever needs another builds a copy.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from prism_operator.api.meta import (
 
 
 class Snapshot(Protocol):
-    """A consistent view of the cluster. The runtime's caches are one; tests use ``FrozenSnapshot``.
+    """A consistent view of the cluster: the runtime's caches, or a ``FrozenSnapshot`` in tests.
 
     Objects always carry ``apiVersion`` and ``kind``. Sequences are sorted by reference.
     """
@@ -41,7 +41,7 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A write of an earlier pass over this object that did not succeed and was not overtaken since."""
+    """A write of an earlier pass that did not succeed and was not overtaken since."""
 
     ref: Ref
     verb: str

@@ -1,7 +1,7 @@
-"""A plan: what should be written, in order, each step with its reason. Plain values; nothing here acts.
+"""A plan: what should be written, in order, each step with its reason. Nothing here acts.
 
-The runtime's applier carries a plan out from first to last (``prism_operator.runtime.applier``). "Nothing
-to do" is a plan without writes; "refused because" is a condition in its status.
+The runtime's applier (``prism_operator.runtime.applier``) carries a plan out from first to last.
+"Nothing to do" is a plan without writes; "refused because" is a condition in its status.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Create:
 class Apply:
     """Server-side apply exactly the fields of ``obj`` to the object with ``uid``.
 
-    ``live`` is the object as it was observed: the applier turns our ``Update`` entry in its managedFields
-    into an ``Apply`` entry before the first apply, so that fields that leave ``obj`` leave the cluster.
+    ``live`` is the object as it was observed: the applier turns our ``Update`` entry in its
+    managedFields into an ``Apply`` entry before the first apply, so that fields that leave ``obj``
+    leave the cluster.
     """
 
     ref: Ref
@@ -63,8 +64,9 @@ class Emit:
 class Plan:
     """What to do about one object.
 
-    ``status`` is the whole status to hold, or None when the observed one already says it (so a pass over
-    a converged object writes nothing). ``requeue_after_s`` asks for another look without any change.
+    ``status`` is the whole status to hold, or None when the observed one already says it, so a
+    pass over a converged object writes nothing. ``requeue_after_s`` asks for another look without
+    any change.
     """
 
     ref: Ref

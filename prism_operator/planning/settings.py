@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Operator settings that shape plans. ``{pattern}`` in ``runner_image`` is the pattern's type."""
+    """Settings that shape plans; ``{pattern}`` in ``runner_image`` is the pattern's type."""
 
     proxy_image: str = "ghcr.io/prism/prism-proxy:latest"
     admin_image: str = "ghcr.io/prism/prism-admin:latest"
