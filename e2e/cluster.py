@@ -22,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,8 +59,14 @@ class KubectlError(Exception):
     """kubectl ended with an error; the message is what it printed."""
 
 
-def a_node(name: str, *, zone: str = "zone-a", region: str = "region-1", **labels: str) -> Json:
-    """A node of 16 CPUs and 64 GiB; further ``labels`` with ``__`` for ``/`` and ``_`` for ``-``."""
+def a_node(
+    name: str,
+    *,
+    zone: str = "zone-a",
+    region: str = "region-1",
+    labels: Mapping[str, str] | None = None,
+) -> Json:
+    """A node of 16 CPUs and 64 GiB, as a cloud provider labels it."""
     room = {"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"}
     return {
         "apiVersion": "v1",
@@ -73,7 +79,7 @@ def a_node(name: str, *, zone: str = "zone-a", region: str = "region-1", **label
                 "kubernetes.io/arch": "amd64",
                 "topology.kubernetes.io/zone": zone,
                 "topology.kubernetes.io/region": region,
-                **{k.replace("__", "/").replace("_", "-"): v for k, v in labels.items()},
+                **(labels or {}),
             },
         },
         "status": {"capacity": room, "allocatable": room},
@@ -223,7 +229,7 @@ class LocalCluster(Cluster):
             try:
                 cluster._start_api(audit=audit)
                 break
-            except _PortTaken:
+            except _PortTakenError:
                 cluster.stop()
                 if attempt == _STARTS:
                     raise
@@ -253,9 +259,7 @@ class LocalCluster(Cluster):
             state = json.loads((directory / "state.json").read_text())
         except FileNotFoundError:
             return None
-        programs = Programs(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in state["programs"].items()}
-        )
+        programs = Programs(**state["programs"])
         cluster = cls(directory, programs, state["etcd_port"], state["port"])
         cluster.outlives = True
         cluster._pids = {k: (pid, started) for k, (pid, started) in state["pids"].items()}
@@ -383,7 +387,7 @@ class LocalCluster(Cluster):
         while not condition():
             if (code := self._children[component].poll()) is not None:
                 if "address already in use" in self.log(component):
-                    raise _PortTaken(f"{component}: its port was taken by another program")
+                    raise _PortTakenError(f"{component}: its port was taken by another program")
                 raise ClusterError(f"{component} ended with {code}:\n{self._log_tail(component)}")
             if time.monotonic() > deadline_s:
                 raise ClusterError(
@@ -559,7 +563,7 @@ class LocalCluster(Cluster):
         return "\n".join(self.log(component).splitlines()[-15:])
 
 
-class _PortTaken(ClusterError):
+class _PortTakenError(ClusterError):
     pass
 
 
