@@ -133,7 +133,7 @@ class Cluster:
 
     def __init__(self, kubeconfig: Path, kubectl: Sequence[str]) -> None:
         self.kubeconfig = kubeconfig
-        self._kubectl = tuple(kubectl)
+        self.kubectl_command = tuple(kubectl)
 
     @property
     def has_controllers(self) -> bool:
@@ -160,7 +160,7 @@ class Cluster:
         Raises:
             KubectlError: when it fails and ``check`` is set, or it takes longer than ``timeout_s``.
         """
-        command = [*self._kubectl, *args]
+        command = [*self.kubectl_command, *args]
         try:
             result = subprocess.run(
                 command,
@@ -223,7 +223,7 @@ class LocalCluster(Cluster):
         directory = Path(directory).absolute()
         programs = programs or Programs.built()
         for attempt in range(1, _STARTS + 1):
-            etcd_port, port = _free_ports(2)
+            etcd_port, port = free_ports(2)
             cluster = cls(directory, programs, etcd_port, port)
             cluster.outlives = outlives
             try:
@@ -253,7 +253,10 @@ class LocalCluster(Cluster):
 
     @classmethod
     def attach(cls, directory: Path | str) -> LocalCluster | None:
-        """The cluster that runs with its files in ``directory``; None when none does."""
+        """The cluster that was started in ``directory`` with ``outlives``, if not stopped since.
+
+        Ask ``is_running``: its processes may have died with the machine.
+        """
         directory = Path(directory).absolute()
         try:
             state = json.loads((directory / "state.json").read_text())
@@ -263,7 +266,7 @@ class LocalCluster(Cluster):
         cluster = cls(directory, programs, state["etcd_port"], state["port"])
         cluster.outlives = True
         cluster._pids = {k: (pid, started) for k, (pid, started) in state["pids"].items()}
-        return cluster if cluster.is_running else None
+        return cluster
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -567,7 +570,8 @@ class _PortTakenError(ClusterError):
     pass
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that are free right now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for s in sockets:

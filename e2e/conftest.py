@@ -1,0 +1,129 @@
+"""The cluster that the integration tests run on, and an operator in it.
+
+Which cluster, the first that is there: the one ``PRISM_TEST_KUBECONFIG`` names; kind, when Docker
+answers; the programs in ``KUBEBUILDER_ASSETS``; a control plane built from e2e/controlplane. Never
+the user's current context: the tests delete what they find.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_kind.cluster import KindCluster
+
+from e2e.build import CONTROL_PLANE, build
+from e2e.cluster import Cluster, LocalCluster, Programs
+from e2e.operator_process import OperatorProcess, operator_kubeconfig
+
+_ROOT = Path(__file__).parent.parent
+_DOCKER_TIMEOUT_S = 10.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with our CRDs."""
+    directory = tmp_path_factory.mktemp("cluster")
+    if named := os.environ.get("PRISM_TEST_KUBECONFIG"):
+        found = Cluster(Path(named), _kubectl())
+        _install(found)
+        yield found
+    elif _docker_answers() and (kind := shutil.which("kind")):
+        # Both paths given: pytest-kind would otherwise download versions of 2022.
+        with_kind = KindCluster("prism-test", kind_path=kind, kubectl_path=_kubectl()[0])
+        with_kind.create()
+        try:
+            found = Cluster(Path(with_kind.kubeconfig_path), _kubectl())
+            _install(found)
+            yield found
+        finally:
+            with_kind.delete()
+    else:
+        assets = os.environ.get("KUBEBUILDER_ASSETS")
+        programs = Programs.envtest(Path(assets)) if assets else Programs.built()
+        with LocalCluster.start(directory, programs=programs, audit=True) as local:
+            _install(local)
+            yield local
+
+
+@pytest.fixture
+def local_cluster(cluster: Cluster) -> LocalCluster:
+    """The cluster, when it is ours: with an audit log, users at will, components to restart."""
+    if not isinstance(cluster, LocalCluster):
+        pytest.skip("needs the local control plane (audit log, users); another cluster was given")
+    return cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh namespace, deleted at the end."""
+    listed = cluster.kubectl("create", "--filename=-", "--output=name", stdin=_NAMESPACE)
+    name = listed.strip().removeprefix("namespace/")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts operators (flags, ``user=``); kills those that still run at the end."""
+    if not cluster.has_controllers:
+        pytest.skip("needs controllers and nodes; KUBEBUILDER_ASSETS has only an API server")
+    running: list[OperatorProcess] = []
+
+    def start(*flags: str, user: str = "prism-operator") -> OperatorProcess:
+        log = tmp_path / f"operator-{len(running)}.log"
+        kubeconfig = operator_kubeconfig(cluster, user)
+        running.append(OperatorProcess(cluster, log, *flags, kubeconfig=kubeconfig))
+        return running[-1].wait_until_ready()
+
+    yield start
+    for operator in running:
+        operator.kill()
+
+
+@pytest.fixture
+def operator(start_operator: Callable[..., OperatorProcess]) -> OperatorProcess:
+    """A ready operator for all namespaces."""
+    return start_operator()
+
+
+_NAMESPACE = """\
+apiVersion: v1
+kind: Namespace
+metadata: {generateName: test-}
+"""
+
+
+def _install(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "--server-side", f"--filename={_ROOT / 'crds'}")
+    cluster.kubectl(
+        "wait", "--for=condition=Established", f"--filename={_ROOT / 'crds'}", "--timeout=60s"
+    )
+
+
+def _kubectl() -> tuple[str, ...]:
+    if found := shutil.which("kubectl"):
+        return (found,)
+    return (str(build(CONTROL_PLANE)), "kubectl")
+
+
+def _docker_answers() -> bool:
+    if not shutil.which("docker"):
+        return False
+    try:
+        command = ["docker", "info"]
+        return not subprocess.run(
+            command, capture_output=True, timeout=_DOCKER_TIMEOUT_S
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return False
