@@ -1,0 +1,92 @@
+"""Reads collections over HTTP."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from prism_operator.adapters.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, path_of
+from prism_operator.adapters.watch import HttpWatch
+from prism_operator.api.meta import LEASE, SECRET, Json, Ref, Resource
+from prism_operator.ports import Failed, Listed, Outcome, Reason
+
+PAGE_SIZE = 500
+# How often a list starts over when a continue token expires, before it asks for all at once.
+RESTARTS_MAX = 3
+# As client-go does, watches end at different times, so that a fleet does not reconnect at once.
+WATCH_TIMEOUT_S = (240, 300)
+
+
+def timeout_of(resource: Resource, lease_timeout_s: float) -> tuple[float, float]:
+    """The timeouts of a call in seconds: to connect, and to answer.
+
+    Calls about a Lease must be over well before the leader has to give up, in sum.
+    """
+    if resource == LEASE:
+        return (lease_timeout_s / 2, lease_timeout_s / 2)
+    return (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+
+
+class HttpReader:
+    """Implements ``ports.Reader``."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        rng: random.Random,
+        notify: Callable[[], None] | None = None,
+        lease_timeout_s: float,
+    ) -> None:
+        self._client = client
+        self._rng = rng
+        self._notify = notify
+        self._lease_timeout_s = lease_timeout_s
+
+    def list(self, resource: Resource, namespace: str = "") -> Listed | Failed:
+        """See ``ports.Reader``. Items are sorted by namespace and name."""
+        for _ in range(RESTARTS_MAX):
+            listed = self._list_pages(resource, namespace, {"limit": str(PAGE_SIZE)})
+            if not (isinstance(listed, Failed) and listed.reason == Reason.GONE):
+                return listed
+        return self._list_pages(resource, namespace, {})
+
+    def watch(self, resource: Resource, namespace: str, resource_version: str) -> HttpWatch:
+        """See ``ports.Reader``."""
+        return HttpWatch(
+            self._client,
+            resource,
+            path_of(resource, namespace),
+            resource_version,
+            timeout_s=self._rng.randint(*WATCH_TIMEOUT_S),
+            notify=self._notify,
+        )
+
+    def get(self, ref: Ref) -> Outcome:
+        """See ``ports.Reader``."""
+        return self._client.outcome(
+            "GET",
+            path_of(ref.resource, ref.namespace, ref.name),
+            confidential=ref.resource == SECRET,
+            timeout=timeout_of(ref.resource, self._lease_timeout_s),
+        )
+
+    def _list_pages(
+        self, resource: Resource, namespace: str, params: dict[str, str]
+    ) -> Listed | Failed:
+        items: list[Json] = []
+        path = path_of(resource, namespace)
+        timeout = timeout_of(resource, self._lease_timeout_s)
+        while True:
+            page = self._client.outcome("GET", path, params=params, timeout=timeout)
+            if isinstance(page, Failed):
+                return page
+            # A server leaves kind and version out of the items of a list of a built-in kind.
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items += [kind | item for item in page.obj.get("items") or ()]
+            meta = page.obj.get("metadata") or {}
+            if not meta.get("continue"):
+                break
+            params = params | {"continue": meta["continue"]}
+        items.sort(key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
+        return Listed(tuple(items), meta.get("resourceVersion", ""))
