@@ -1,0 +1,56 @@
+"""Rules about one object, each written once and checked in two places: by the API server as CEL in
+the CRD, and offline in Python. Both say the same text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+_PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A promise about a model: ``cel`` is true of it, and ``holds`` says the same in Python.
+
+    ``message`` may name fields of the model, ``"{minReplicas} exceeds maxReplicas {maxReplicas}"``;
+    they must be set whenever the rule can fail. ``at`` is the field (JSON name) the user should
+    look at, the model itself when empty. A rule without ``holds`` compares with the object's
+    former state, which only the API server has.
+    """
+
+    cel: str
+    holds: Callable[[Any], bool] | None
+    message: str
+    at: str = ""
+    reason: Literal[
+        "FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"
+    ] = "FieldValueInvalid"
+
+    def text(self, value_of: Callable[[str], object]) -> str:
+        """The message about one object, whose fields ``value_of`` gives by JSON name."""
+        return _PLACEHOLDER.sub(lambda match: str(value_of(match[1])), self.message)
+
+    def to_schema(self) -> dict[str, str]:
+        """The entry of ``x-kubernetes-validations``."""
+        entry = {"rule": self.cel}
+        if _PLACEHOLDER.search(self.message):
+            entry["messageExpression"] = self._message_expression()
+        else:
+            entry["message"] = self.message
+        if self.at:
+            entry["fieldPath"] = f".{self.at}"
+        return {**entry, "reason": self.reason}
+
+    def _message_expression(self) -> str:
+        # re.split with one group alternates literal text and field names.
+        parts = _PLACEHOLDER.split(self.message)
+        terms = (
+            f"string(self.{part})" if index % 2 else "'" + part.replace("'", "\\'") + "'"
+            for index, part in enumerate(parts)
+            if part
+        )
+        return " + ".join(terms)
