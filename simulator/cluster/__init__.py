@@ -1,0 +1,1 @@
+"""Nodes, pods and their kubelets."""
