@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import socketserver
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -56,7 +57,8 @@ class HealthServer:
             def server_bind(self) -> None:
                 if not host and is_v6:  # all interfaces: a probe may come by either protocol
                     self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-                super().server_bind()
+                # Not HTTPServer's: it asks the DNS for a name that nobody needs.
+                socketserver.TCPServer.server_bind(self)
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """A client that hangs up is no news."""
