@@ -1,0 +1,279 @@
+"""What the operator knows of the cluster: watch events and the answers to its own writes.
+
+Two sources tell of one object: its watch, late but complete, and the answer to our own write, at
+once. The higher resourceVersion wins (they compare as numbers since KEP-5504), so a pass sees what
+the one before it wrote, and the echo of our own write is no news.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prism_operator.api.meta import (
+    FIELD_MANAGER,
+    Json,
+    Ref,
+    Resource,
+    controller_uid_of,
+    ref_of,
+    uid_of,
+)
+from prism_operator.ports import Listed
+
+Trim = Callable[[Json], Json]
+# Told of every change that is news: the object's coordinates, before and after, and whose pass
+# brought it about, if it was ours: that one looks again anyway.
+Listener = Callable[[Ref, Json | None, Json | None, Ref | None], None]
+
+
+class Cache:
+    """Objects by reference, with indexes; a ``planning.observed.Snapshot``.
+
+    Hold ``lock`` for a consistent view. Listeners are called with it held and must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        trims: Mapping[Resource, Trim],
+        listener: Listener,
+        on_availability: Callable[[Resource], None],
+    ) -> None:
+        self.lock = threading.RLock()
+        self._trims = trims
+        self._listener = listener
+        self._on_availability = on_availability
+        self._objects: dict[Resource, dict[Ref, Json]] = {}
+        self._by_owner: dict[str, dict[Ref, Json]] = {}
+        self._sorted: dict[tuple[Resource, str], tuple[Ref, ...]] = {}
+        # uid of objects whose deletion we were told before the watch said so: what the watch still
+        # has to say about them is outdated.
+        self._deleted: dict[Ref, str] = {}
+        self._served: dict[Resource, bool] = {}
+        self._unreadable: set[tuple[Resource, str]] = set()
+
+    # -- planning.observed.Snapshot
+
+    def get(self, ref: Ref) -> Json | None:
+        """See ``Snapshot``."""
+        objects = self._objects.get(ref.resource)
+        return objects.get(ref) if objects else None
+
+    def owned_by(self, uid: str) -> Sequence[Json]:
+        """See ``Snapshot``."""
+        owned = self._by_owner.get(uid)
+        return [owned[ref] for ref in sorted(owned)] if owned else []
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
+        """See ``Snapshot``."""
+        objects = self._objects.get(resource)
+        if not objects:
+            return []
+        refs = self._sorted.get((resource, namespace))
+        if refs is None:
+            refs = tuple(sorted(self.refs(resource, namespace)))
+            self._sorted[resource, namespace] = refs
+        return [objects[ref] for ref in refs]
+
+    def serves(self, resource: Resource) -> bool | None:
+        """See ``Snapshot``."""
+        return self._served.get(resource)
+
+    def can_read(self, resource: Resource) -> bool:
+        """See ``Snapshot``."""
+        return all(unreadable != resource for unreadable, _ in self._unreadable)
+
+    def refs(self, resource: Resource, namespace: str = "") -> Iterable[Ref]:
+        """The references of all objects of a resource, in the order they came."""
+        objects = self._objects.get(resource, {})
+        return [ref for ref in objects if namespace in ("", ref.namespace)]
+
+    # -- what the reflectors say
+
+    def replace(self, resource: Resource, namespace: str, listed: Listed) -> None:
+        """Takes a whole collection over; what it lacks was deleted, unless written after it."""
+        with self.lock:
+            seen = set()
+            for obj in listed.items:
+                seen.add(ref_of(obj))
+                self.put(obj)
+            for ref in self.refs(resource, namespace):
+                if ref in seen:
+                    continue
+                if not _is_newer(_version(self._objects[resource][ref]), listed.resource_version):
+                    self._remove(ref)
+            for ref in [r for r in self._deleted if r.resource == resource and r not in seen]:
+                if namespace in ("", ref.namespace):
+                    del self._deleted[ref]
+
+    def put(self, obj: Json, *, by: Ref | None = None) -> None:
+        """Takes an object over, unless what is known of it is as new."""
+        ref = ref_of(obj)
+        with self.lock:
+            if uid_of(obj) and self._deleted.get(ref) == uid_of(obj):
+                return
+            old = self.get(ref)
+            if old is not None and not _is_newer(_version(obj), _version(old)):
+                return
+            trim = self._trims.get(ref.resource)
+            new = _without_managed_fields(trim(obj) if trim else obj)
+            self._store(ref, old, new)
+            if old is None or not says_the_same(old, new):
+                self._listener(ref, old, new, by)
+
+    def delete(self, obj: Json) -> None:
+        """Takes over a DELETED event, unless a newer object has the name."""
+        ref = ref_of(obj)
+        with self.lock:
+            if self._deleted.get(ref) == uid_of(obj):
+                del self._deleted[ref]
+            old = self.get(ref)
+            if old is not None and (
+                uid_of(old) == uid_of(obj) or not _is_newer(_version(old), _version(obj))
+            ):
+                self._remove(ref)
+
+    def clear(self, resource: Resource, namespace: str) -> None:
+        """The resource is no longer served: all its objects are gone."""
+        with self.lock:
+            for ref in self.refs(resource, namespace):
+                self._remove(ref)
+
+    def set_availability(
+        self, resource: Resource, namespace: str, *, served: bool, readable: bool
+    ) -> None:
+        """Notes whether the cluster serves a resource, and lets us list it in ``namespace``."""
+        with self.lock:
+            before = self._served.get(resource), self.can_read(resource)
+            self._served[resource] = served
+            if readable:
+                self._unreadable.discard((resource, namespace))
+            else:
+                self._unreadable.add((resource, namespace))
+            if before != (served, self.can_read(resource)):
+                self._on_availability(resource)
+
+    # -- what the applier learns
+
+    def gone(self, ref: Ref, uid: str, *, by: Ref | None = None) -> None:
+        """A write's answer said that the object with ``uid`` does not exist (any more)."""
+        with self.lock:
+            old = self.get(ref)
+            if old is not None and uid_of(old) == uid:
+                self._deleted[ref] = uid
+                self._remove(ref, by=by)
+
+    def _store(self, ref: Ref, old: Json | None, new: Json) -> None:
+        if old is None:
+            self._forget_order(ref)
+        else:
+            self._disown(ref, old)
+        self._objects.setdefault(ref.resource, {})[ref] = new
+        owner = controller_uid_of(new)
+        if owner:
+            self._by_owner.setdefault(owner, {})[ref] = new
+
+    def _remove(self, ref: Ref, *, by: Ref | None = None) -> None:
+        old = self._objects[ref.resource].pop(ref)
+        self._forget_order(ref)
+        self._disown(ref, old)
+        self._listener(ref, old, None, by)
+
+    def _disown(self, ref: Ref, old: Json) -> None:
+        owner = controller_uid_of(old)
+        if owner and owner in self._by_owner:
+            self._by_owner[owner].pop(ref, None)
+            if not self._by_owner[owner]:
+                del self._by_owner[owner]
+
+    def _forget_order(self, ref: Ref) -> None:
+        self._sorted.pop((ref.resource, ref.namespace), None)
+        self._sorted.pop((ref.resource, ""), None)
+
+
+def _version(obj: Json) -> str:
+    return str(obj["metadata"].get("resourceVersion", ""))
+
+
+def _is_newer(version: str, than: str) -> bool:
+    if version.isdecimal() and than.isdecimal():
+        return int(version) > int(than)
+    # A server without comparable versions: believe whoever speaks last.
+    return version != than
+
+
+def says_the_same(old: Json, new: Json, *, but: str = "") -> bool:
+    """Whether two versions of an object differ in nothing but their version (and in ``but``)."""
+    if old.keys() - {but} != new.keys() - {but}:
+        return False
+    before = {**old["metadata"], "resourceVersion": "", "managedFields": None}
+    after = {**new["metadata"], "resourceVersion": "", "managedFields": None}
+    return before == after and all(
+        old[field] == new[field] for field in old if field not in ("metadata", but)
+    )
+
+
+def _without_managed_fields(obj: Json) -> Json:
+    """Without managedFields, which are half of an object's size, but for the one entry we need.
+
+    That entry, less its field set, tells that our create is not yet recorded as an apply.
+    """
+    fields = obj["metadata"].get("managedFields")
+    if not fields:
+        return obj
+    kept = [
+        {key: value for key, value in entry.items() if key != "fieldsV1"}
+        for entry in fields
+        if entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Update"
+        and not entry.get("subresource")
+    ]
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    if kept:
+        metadata["managedFields"] = kept
+    return {**obj, "metadata": metadata}
+
+
+def identity_unless_ours(obj: Json) -> Json:
+    """Only who a foreign object is: enough to see that a name is taken, at a tenth of the memory.
+
+    Ours is what one of our kinds controls, what bears our label, or what was offered for adoption.
+    """
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    labels = metadata.get("labels") or {}
+    if (
+        labels.get("app.kubernetes.io/managed-by") == "prism-operator"
+        or any(key.startswith("prism.io/") for key in annotations)
+        or any(
+            owner.get("apiVersion", "").startswith("prism.io/")
+            for owner in metadata.get("ownerReferences") or ()
+        )
+    ):
+        return obj
+    kept = ("name", "namespace", "uid", "resourceVersion", "ownerReferences", "deletionTimestamp")
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+    }
+
+
+def scheduling_facts(node: Json) -> Json:
+    """Only what decides where pods may go: heartbeats and images of nodes are no news."""
+    status = node.get("status") or {}
+    spec = node.get("spec") or {}
+    metadata = node["metadata"]
+    kept = ("name", "uid", "resourceVersion", "labels", "deletionTimestamp")
+    ready = [c["status"] for c in status.get("conditions") or () if c.get("type") == "Ready"]
+    return {
+        "apiVersion": node["apiVersion"],
+        "kind": node["kind"],
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {key: spec[key] for key in ("taints", "unschedulable") if key in spec},
+        "status": {
+            "allocatable": status.get("allocatable") or {},
+            "conditions": [{"type": "Ready", "status": value} for value in ready],
+        },
+    }

@@ -1,0 +1,198 @@
+"""One pass over one object: observe, plan, write, and again until there is nothing left to write.
+
+Level-triggered: a pass looks at what there is, never at what happened. It may be cut off after any
+write; the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import structlog
+
+from prism_operator.api.meta import Json, Ref, Resource
+from prism_operator.planning.observed import Failure, Observed
+from prism_operator.planning.plan import Emit, Plan, Write
+from prism_operator.planning.settings import Settings
+from prism_operator.ports import Clock, Failed, Metrics
+from prism_operator.runtime.applier import Applier
+from prism_operator.runtime.cache import Cache
+from prism_operator.runtime.dependencies import Dependencies, RecordingSnapshot
+from prism_operator.runtime.events import Recorder
+from prism_operator.runtime.workqueue import WorkQueue
+
+Planner: TypeAlias = Callable[[Observed, Settings, datetime], Plan]
+
+# A plan that still writes after so many rounds disagrees with the server.
+ROUNDS_MAX = 5
+
+_log = structlog.get_logger("prism_operator.runtime.controller")
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one pass did, for its log line and the queue."""
+
+    writes: list[str]
+    failures: tuple[Failure, ...] = ()
+    retry: bool = False
+    retry_after_s: float | None = None
+    requeue_after_s: float | None = None
+
+    @property
+    def result(self) -> str:
+        if self.retry:
+            return "error" if self.failures else "requeue"
+        return "success" if self.requeue_after_s is None else "requeue_after"
+
+
+class Controller:
+    """Reconciles the objects of one kind."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        planner: Planner,
+        *,
+        cache: Cache,
+        dependencies: Dependencies,
+        applier: Applier,
+        recorder: Recorder,
+        queue: WorkQueue,
+        clock: Clock,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self.name = resource.kind.lower()
+        self.resource = resource
+        self._planner = planner
+        self._cache = cache
+        self._dependencies = dependencies
+        self._applier = applier
+        self._recorder = recorder
+        self._queue = queue
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._failures: dict[Ref, tuple[Failure, ...]] = {}
+
+    def reconcile(self, key: Ref, term: int) -> None:
+        """Makes one pass over the object at ``key`` and tells the queue when to look again."""
+        began_s = self._clock.monotonic_s()
+        log = _log.bind(
+            controller=self.name, kind=key.resource.kind, namespace=key.namespace, name=key.name
+        )
+        done = _Pass(writes=[])
+        try:
+            self._run(key, term, done)
+        except Exception:  # the edge of the loop: a bug about one object must not stop the others
+            log.exception("Reconcile failed")
+            done.retry, done.failures = True, ()
+            result = "error"
+        else:
+            result = done.result
+        duration_s = self._clock.monotonic_s() - began_s
+        if done.retry and done.retry_after_s is not None:
+            self._queue.add_after(key, done.retry_after_s)
+        elif done.retry:
+            self._queue.retry(key)
+        else:
+            self._queue.forget(key)
+            if done.requeue_after_s is not None:
+                self._queue.add_after(key, done.requeue_after_s)
+        self._metrics.reconciled(self.name, result, duration_s)
+        log.info(
+            "Reconciled",
+            result=result,
+            duration_ms=round(duration_s * 1000, 1),
+            **({"writes": done.writes} if done.writes else {}),
+            **({"failures": [_line(f) for f in done.failures]} if done.failures else {}),
+        )
+
+    def _run(self, key: Ref, term: int, done: _Pass) -> None:
+        failures = self._failures.get(key, ())
+        events: dict[Emit, None] = {}
+        for _ in range(ROUNDS_MAX):
+            planned = self._plan(key, failures)
+            if planned is None:
+                self._failures.pop(key, None)
+                return
+            obj, plan = planned
+            if not plan.writes and failures:
+                failures = ()  # overtaken: what failed is no longer wanted
+                continue
+            if not plan.writes:
+                break
+            result = self._applier.carry_out(plan, term)
+            done.writes += [_describe(write) for write in result.written]
+            failures = done.failures = result.failures
+            if result.fenced:
+                return  # whoever leads next plans everything anew
+            if result.given_up:
+                self._remember(key, failures)
+                done.retry, done.retry_after_s = True, result.retry_after_s
+                return
+            events.update(dict.fromkeys(plan.events))
+            if failures:
+                done.retry = True
+                obj, plan = self._plan(key, failures) or planned  # for the status that says so
+                break
+        else:
+            failures = done.failures = (_unsettled(plan),)
+            done.retry = True
+        self._remember(key, failures)
+        events.update(dict.fromkeys(plan.events))
+        self._finish(obj, plan, tuple(events), term, done)
+
+    def _finish(
+        self, obj: Json, plan: Plan, events: tuple[Emit, ...], term: int, done: _Pass
+    ) -> None:
+        if plan.status is not None:
+            answer = self._applier.set_status(obj, plan.status, term)
+            if answer is None:
+                return
+            done.writes.append("status")
+            if isinstance(answer, Failed):
+                failure = Failure(plan.ref, "status", answer.reason.value, answer.message)
+                done.failures += (failure,)
+                done.retry, done.retry_after_s = True, answer.retry_after_s
+                return  # its events come with the status they speak of
+        for emit in events:
+            self._recorder.record(obj, emit)
+        done.requeue_after_s = plan.requeue_after_s
+
+    def _plan(self, key: Ref, failures: tuple[Failure, ...]) -> tuple[Json, Plan] | None:
+        with self._cache.lock:
+            obj = self._cache.get(key)
+            if obj is None:
+                self._dependencies.note(key, set())
+                return None
+            cluster = RecordingSnapshot(self._cache)
+            try:
+                observed = Observed(obj, cluster, failures)
+                return obj, self._planner(observed, self._settings, self._clock.now())
+            finally:
+                self._dependencies.note(key, cluster.asked)
+
+    def _remember(self, key: Ref, failures: tuple[Failure, ...]) -> None:
+        if failures:
+            self._failures[key] = failures
+        else:
+            self._failures.pop(key, None)
+
+
+def _describe(write: Write) -> str:
+    return f"{type(write).__name__.lower()} {write.ref}: {write.reason}"
+
+
+def _unsettled(plan: Plan) -> Failure:
+    write = plan.writes[0]
+    message = f"still to be written after {ROUNDS_MAX} rounds: {write.reason}"
+    return Failure(write.ref, type(write).__name__.lower(), "DoesNotSettle", message)
+
+
+def _line(failure: Failure) -> str:
+    return f"{failure.verb} {failure.ref}: {failure.reason}: {failure.message}"
