@@ -396,12 +396,9 @@ def counted_status(
 def is_complete(deployment: Json, status: ReadOnlyJson) -> bool:
     """Whether all replicas are of the new template and available, and no others are left."""
     desired = replicas(deployment)
-    return (
-        status.get("updatedReplicas", 0) == desired
-        and status.get("replicas", 0) == desired
-        and status.get("availableReplicas", 0) == desired
-        and status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    )
+    counts = (status.get(n, 0) for n in ("updatedReplicas", "replicas", "availableReplicas"))
+    observed: int = status.get("observedGeneration", 0)
+    return set(counts) == {desired} and observed >= deployment["metadata"]["generation"]
 
 
 def made_progress(before: ReadOnlyJson, after: ReadOnlyJson) -> bool:

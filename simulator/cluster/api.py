@@ -1,0 +1,222 @@
+"""The fake API server as a controller sees it: an informer cache with indexes, and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from prism_operator.api.meta import (
+    EVENT,
+    NODE,
+    POD,
+    RESOURCES,
+    Json,
+    ReadOnlyJson,
+    Ref,
+    Resource,
+    controller_uid_of,
+    uid_of,
+)
+from prism_operator.ports import Reason
+from simulator.apiserver.request import Request
+from simulator.apiserver.server import ApiServer
+from simulator.apiserver.storage import Change as StoredChange
+from simulator.clock import VirtualClock
+from simulator.controllers.objects import micro_time, node_of
+from simulator.controllers.world import Change, RefusedError
+
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+_RESOURCES = {(r.api_version, r.kind): r for r in (*RESOURCES, ENDPOINT_SLICE)}
+_REASONS = {r.value: r for r in Reason}
+
+
+class Cache:
+    """Every object there is, as of now, with the indexes that controllers ask for."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._objects: dict[Resource, dict[Ref, Json]] = {}
+        self._sorted: dict[Resource, list[Ref]] = {}
+        self._owned: dict[str, dict[Ref, Json]] = {}
+        self._on_node: dict[str, dict[Ref, Json]] = {}
+        self._listeners: list[Callable[[Change], None]] = []
+        server.on_change(self._stored)
+
+    def on_change(self, listener: Callable[[Change], None]) -> None:
+        """Tells a listener about every write, in order of subscription."""
+        self._listeners.append(listener)
+
+    def get(self, ref: Ref) -> Json | None:
+        """The object at ``ref``, or None."""
+        return self._objects.get(ref.resource, {}).get(ref)
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
+        """All objects of a resource, sorted by reference."""
+        objects = self._objects.get(resource)
+        if not objects:
+            return ()
+        refs = self._sorted.get(resource)
+        if refs is None:
+            refs = self._sorted[resource] = sorted(objects)
+        if namespace:
+            return [objects[r] for r in refs if r.namespace == namespace]
+        return [objects[r] for r in refs]
+
+    def controlled_by(self, uid: str, resource: Resource) -> Sequence[Json]:
+        """The objects of a resource with this controller, sorted by uid."""
+        mine = self._owned.get(uid, {})
+        return sorted((o for ref, o in mine.items() if ref.resource == resource), key=uid_of)
+
+    def pods_on(self, node: str) -> Sequence[Json]:
+        """The pods bound to a node, or (``""``) to none, sorted by reference."""
+        pods = self._on_node.get(node, {})
+        return [pods[ref] for ref in sorted(pods)]
+
+    def everything(self) -> Sequence[tuple[Ref, Json]]:
+        """All objects of all resources, sorted by reference."""
+        return sorted(
+            ((ref, o) for objects in self._objects.values() for ref, o in objects.items()),
+            key=lambda item: item[0],
+        )
+
+    def _stored(self, resource: Resource, stored: StoredChange) -> None:
+        namespace, _, name = stored.key.rpartition("/")
+        change = Change(Ref(resource, namespace, name), stored.old, stored.new)
+        self._index(change)
+        for listener in self._listeners:
+            listener(change)
+
+    def _index(self, change: Change) -> None:
+        objects, ref = self._objects.setdefault(change.ref.resource, {}), change.ref
+        if change.old is None or change.new is None:
+            self._sorted.pop(ref.resource, None)
+        for obj, keep in ((change.old, False), (change.new, True)):
+            if obj is None:
+                continue
+            _index_in(objects, ref, obj, keep)
+            owner = controller_uid_of(obj)
+            if owner is not None:
+                _index_in(self._owned.setdefault(owner, {}), ref, obj, keep)
+            if ref.resource == POD:
+                _index_in(self._on_node.setdefault(node_of(obj), {}), ref, obj, keep)
+
+
+def _index_in(index: dict[Ref, Json], ref: Ref, obj: Json, keep: bool) -> None:
+    if keep:
+        index[ref] = obj
+    else:
+        index.pop(ref, None)
+
+
+class ApiWorld:
+    """``World`` of one component: reads from the shared cache, writes under its own name."""
+
+    def __init__(self, server: ApiServer, cache: Cache, clock: VirtualClock, manager: str) -> None:
+        self._server, self._clock, self.cache = server, clock, cache
+        self._manager = manager
+        self._events: dict[tuple[str, str, str], Ref] = {}
+        self._event_serial = 0
+        self.get, self.list = cache.get, cache.list
+        self.controlled_by = cache.controlled_by
+
+    def unix_us(self) -> int:
+        """See ``World``."""
+        return self._clock.unix_us()
+
+    def create(self, obj: Json) -> Json:
+        """See ``World``."""
+        path = resource_of(obj).path(obj["metadata"].get("namespace", ""))
+        return self._call("POST", path, obj)
+
+    def update(self, obj: Json, subresource: str = "") -> Json:
+        """See ``World``."""
+        return self._call("PUT", _path_of(obj, subresource), obj)
+
+    def delete(self, ref: Ref, uid: str) -> None:
+        """See ``World``."""
+        self.delete_within(ref, uid, None)
+
+    def delete_within(self, ref: Ref, uid: str, grace_s: int | None) -> None:
+        """Deletes with another grace period than the object's own; 0 is what a kubelet does last.
+
+        Raises:
+            RefusedError: The server refused.
+        """
+        options: Json = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = grace_s
+        self._call("DELETE", ref.resource.path(ref.namespace, ref.name), options)
+
+    def bind(self, pod: Json, node: str) -> None:
+        """Binds a pod to a node, as a scheduler does.
+
+        Raises:
+            RefusedError: The server refused.
+        """
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {k: pod["metadata"][k] for k in ("name", "namespace", "uid")},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        self._call("POST", _path_of(pod, "binding"), binding)
+
+    def event(
+        self, about: Json, type_: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """See ``World``. A repeated Event becomes a series, as client-go's recorder has it."""
+        now, key = micro_time(self.unix_us()), (uid_of(about), reason, message)
+        known = self.get(self._events[key]) if key in self._events else None
+        if known is not None:
+            count = (known.get("series") or {}).get("count", 1) + 1
+            series = {"count": count, "lastObservedTime": now}
+            self.update({**known, "series": series})
+            return
+        self._event_serial += 1
+        name = f"{about['metadata']['name']}.{self._manager[:20]}-{self._event_serial:x}"
+        namespace = about["metadata"].get("namespace") or "default"
+        self._events[key] = Ref(EVENT, namespace, name)
+        self.create(
+            {
+                "apiVersion": EVENT.api_version,
+                "kind": EVENT.kind,
+                "metadata": {"name": name, "namespace": namespace},
+                "eventTime": now,
+                "reportingController": self._manager,
+                "reportingInstance": self._manager,
+                "action": reason,
+                "reason": reason,
+                "type": type_,
+                "note": message[:1024],
+                "regarding": {
+                    "apiVersion": about["apiVersion"],
+                    "kind": about["kind"],
+                    **{k: about["metadata"].get(k, "") for k in ("namespace", "name", "uid")},
+                },
+            }
+        )
+
+    def _call(self, method: str, path: str, body: Json) -> Json:
+        query = {} if method == "DELETE" else {"fieldManager": self._manager}
+        response = self._server.handle(
+            Request(method, path, query=query, body=body, user=f"system:{self._manager}")
+        )
+        answer = response.body
+        if response.status >= 400:
+            status = answer if isinstance(answer, dict) else {}
+            reason = _REASONS.get(status.get("reason", ""), Reason.TRANSIENT)
+            raise RefusedError(reason, str(status.get("message") or answer))
+        assert isinstance(answer, dict), f"{method} {path} answers with an object"  # noqa: S101
+        return answer
+
+
+def resource_of(obj: ReadOnlyJson) -> Resource:
+    """The resource of an object; also of those that only the simulator knows."""
+    return _RESOURCES[obj["apiVersion"], obj["kind"]]
+
+
+def _path_of(obj: ReadOnlyJson, subresource: str) -> str:
+    meta = obj["metadata"]
+    return resource_of(obj).path(meta.get("namespace", ""), meta["name"], subresource)
+
+
+__all__ = ["ENDPOINT_SLICE", "NODE", "ApiWorld", "Cache", "resource_of"]

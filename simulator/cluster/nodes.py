@@ -1,0 +1,138 @@
+"""Node objects, and the machines behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prism_operator.api.meta import NODE, Json, Ref
+from simulator.controllers.objects import condition, replace_condition, timestamp, with_status
+from simulator.controllers.world import World
+from simulator.kernel import SECOND_US, Us
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+REGION_LABEL = "topology.kubernetes.io/region"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+# A kubelet renews its Lease this often (a quarter of nodeLeaseDurationSeconds, 40 s).
+HEARTBEAT_PERIOD_US = 10 * SECOND_US
+_CONDITIONS = {
+    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Nodes of one shape, spread evenly over zones."""
+
+    name: str
+    zones: Sequence[str]
+    count: int
+    allocatable: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[Json] = ()
+    region: str = "region-1"
+
+    def nodes(self) -> list[tuple[str, str]]:
+        """Name and zone of every node. Names carry pool, zone and ordinal: a larger pool keeps
+        the nodes of a smaller one.
+        """
+        size = len(self.zones)
+        return [
+            (f"{self.name}-{self.zones[i % size]}-{i // size}", self.zones[i % size])
+            for i in range(self.count)
+        ]
+
+
+@dataclass(slots=True)
+class Machine:
+    """What happens behind a Node: a kubelet that runs, or not."""
+
+    name: str
+    zone: str
+    # Kubelets start at different times, so their heartbeats do not fall together.
+    heartbeat_offset_us: Us
+    down_since: Us | None = None
+    images: set[str] = field(default_factory=set)
+    pull_free_at: Us = 0  # images are pulled one after another
+    ordinal: int = 0
+    addresses: int = 0
+
+    def next_address(self) -> str:
+        """An address for a pod, from the /24 network of this machine."""
+        self.addresses = self.addresses % 254 + 1
+        return f"10.{self.ordinal // 256 % 200}.{self.ordinal % 256}.{self.addresses}"
+
+    def last_heartbeat(self, now_us: Us) -> Us:
+        """When its Lease was renewed last; now, as long as the machine is up."""
+        if self.down_since is None:
+            return now_us
+        periods = (self.down_since - self.heartbeat_offset_us) // HEARTBEAT_PERIOD_US
+        return periods * HEARTBEAT_PERIOD_US + self.heartbeat_offset_us
+
+
+def build_node(pool: Pool, name: str, zone: str, ordinal: int, unix_us: int) -> Json:
+    """The Node object as a kubelet registers it, ready."""
+    labels = {
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/os": "linux",
+        HOSTNAME_LABEL: name,
+        ZONE_LABEL: zone,
+        REGION_LABEL: pool.region,
+        "pool": pool.name,
+        **pool.labels,
+    }
+    address = f"10.{200 + ordinal // 65536}.{ordinal // 256 % 256}.{ordinal % 256}"
+    return {
+        "apiVersion": NODE.api_version,
+        "kind": NODE.kind,
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "providerID": f"sim://{zone}/{name}",
+            **({"taints": list(pool.taints)} if pool.taints else {}),
+        },
+        "status": {
+            "allocatable": dict(pool.allocatable),
+            "capacity": dict(pool.allocatable),
+            "addresses": [
+                {"type": "InternalIP", "address": address},
+                {"type": "Hostname", "address": name},
+            ],
+            "conditions": ready_conditions(unix_us),
+        },
+    }
+
+
+def ready_conditions(unix_us: int) -> list[Json]:
+    """The conditions that a healthy kubelet posts."""
+    now = timestamp(unix_us)
+    return [
+        _condition(type_, "False", reason, message, now)
+        for type_, (reason, message) in _CONDITIONS.items()
+    ] + [_condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", now)]
+
+
+def _condition(type_: str, status: str, reason: str, message: str, now: str) -> Json:
+    return {
+        "type": type_,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+
+
+def post_ready(world: World, name: str) -> None:
+    """Has a kubelet that is back say that its node is ready."""
+    node = world.get(Ref(NODE, "", name))
+    if node is None:
+        return
+    conditions = list((node.get("status") or {}).get("conditions") or ())
+    for new in ready_conditions(world.unix_us()):
+        before = condition({"status": {"conditions": conditions}}, new["type"])
+        if before is not None and before["status"] == new["status"]:
+            new["lastTransitionTime"] = before["lastTransitionTime"]
+        conditions = replace_condition(conditions, new)
+    world.update(with_status(node, {**node["status"], "conditions": conditions}), "status")
