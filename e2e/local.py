@@ -21,7 +21,8 @@ from e2e.build import BuildError
 from e2e.cluster import Cluster, ClusterError, KubectlError, LocalCluster
 
 _ROOT = Path(__file__).parent.parent
-_DIRECTORY = _ROOT / ".cluster"
+# Another place lets tests have one beside the user's.
+_DIRECTORY = Path(os.environ.get("PRISM_CLUSTER_DIRECTORY") or _ROOT / ".cluster").absolute()
 _CRDS = _ROOT / "crds"
 _RESOURCES = ("prismstacks", "prismpatterns", "prismbackends", "prismnamespaces")
 _OUR_FINALIZERS = "prism.io/"
