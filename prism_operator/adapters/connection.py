@@ -191,7 +191,8 @@ class Connection:
             of_version = {r for r in asked if (r.group, r.version) == (group, number)}
             match self._client.outcome("GET", path):
                 case Ok(obj):
-                    names = {(r.get("name"), r.get("kind")) for r in obj.get("resources") or ()}
+                    found = [r for r in obj.get("resources") or () if isinstance(r, dict)]
+                    names = {(r.get("name"), r.get("kind")) for r in found}
                     served |= {r for r in of_version if (r.plural, r.kind) in names}
                 case Failed(reason=Reason.NO_KIND | Reason.NOT_FOUND):
                     pass

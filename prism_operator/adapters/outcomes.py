@@ -60,13 +60,13 @@ def failure_of_status(
     status: Json, code: int, *, retry_after_s: float | None = None, confidential: bool = False
 ) -> Failed:
     """What a Kubernetes ``Status`` means, from an answer or from the ERROR event of a watch."""
-    details = status.get("details") or {}
-    if retry_after_s is None and details.get("retryAfterSeconds"):
-        retry_after_s = float(details["retryAfterSeconds"])
+    wait_s = _details(status).get("retryAfterSeconds")
+    if retry_after_s is None and isinstance(wait_s, int) and wait_s > 0:
+        retry_after_s = float(wait_s)
     message = str(status.get("message") or status.get("reason") or f"HTTP {code}")
     if confidential:
-        fields = [str(cause.get("field")) for cause in details.get("causes") or ()]
-        message = ": ".join([str(status.get("reason") or f"HTTP {code}"), *filter(None, fields)])
+        reason = str(status.get("reason") or f"HTTP {code}")
+        message = ": ".join([reason, ", ".join(_fields(status))]).removesuffix(": ")
     return Failed(_reason_of(code, status, retry_after_s), redact(message), retry_after_s)
 
 
@@ -109,23 +109,33 @@ def redact(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _reason_of(code: int, status: Json, retry_after_s: float | None) -> Reason:
-    details = status.get("details") or {}
     message = str(status.get("message", ""))
     if code == 404:
         # Of an absent object the server tells the name; of a resource it does not serve it cannot.
-        return Reason.NOT_FOUND if details.get("name") else Reason.NO_KIND
+        return Reason.NOT_FOUND if _details(status).get("name") else Reason.NO_KIND
     if code == 409 and status.get("reason") == "AlreadyExists":
         return Reason.ALREADY_EXISTS
     if code == 409 and "UID in" in message:  # … in (the) precondition, … in object meta / record
         return Reason.UID_MISMATCH
-    causes = details.get("causes") or ()
-    if code == 422 and any(cause.get("field") == "metadata.uid" for cause in causes):
+    if code == 422 and "metadata.uid" in _fields(status):
         return Reason.UID_MISMATCH
     if code == 503 and retry_after_s is not None:
         return Reason.THROTTLED
     if code in _REASON_BY_CODE:
         return _REASON_BY_CODE[code]
     return Reason.TRANSIENT if code >= 500 else Reason.INVALID
+
+
+def _details(status: Json) -> Json:
+    details = status.get("details")
+    return details if isinstance(details, dict) else {}
+
+
+def _fields(status: Json) -> list[str]:
+    """The fields that the causes of a Status name."""
+    causes = _details(status).get("causes")
+    found = causes if isinstance(causes, list) else []
+    return [str(cause["field"]) for cause in found if isinstance(cause, dict) and "field" in cause]
 
 
 def _json_object(response: requests.Response) -> Json | None:
@@ -150,6 +160,6 @@ def _retry_after_s(header: str | None, now: datetime) -> float | None:
         return float(header)
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())

@@ -81,12 +81,18 @@ class HttpReader:
             page = self._client.outcome("GET", path, params=params, timeout=timeout)
             if isinstance(page, Failed):
                 return page
-            # A server leaves kind and version out of the items of a list of a built-in kind.
-            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items += [kind | item for item in page.obj.get("items") or ()]
-            meta = page.obj.get("metadata") or {}
-            if not meta.get("continue"):
-                break
+            try:
+                # A server leaves kind and version out of the items of a list of a built-in kind.
+                kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+                items += [kind | item for item in page.obj["items"] or ()]
+                meta = page.obj["metadata"]
+                if not meta.get("continue"):
+                    return Listed(tuple(sorted(items, key=_place)), meta["resourceVersion"])
+            except (KeyError, TypeError, AttributeError):
+                return Failed(Reason.TRANSIENT, f"GET {path}: the answer is no list")
             params = params | {"continue": meta["continue"]}
-        items.sort(key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
-        return Listed(tuple(items), meta.get("resourceVersion", ""))
+
+
+def _place(obj: Json) -> tuple[str, str]:
+    meta = obj["metadata"]
+    return (meta.get("namespace", ""), meta["name"])

@@ -36,7 +36,7 @@ from .builders import (
 from .certificates import AUTHORITY
 from .server import Answer, Stream, write_kubeconfig
 
-EMPTY_LIST = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}}
+EMPTY_LIST = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "7"}, "items": []}
 GONE = {"type": "ERROR", "object": a_status(410, "Expired", "too old resource version: 1 (9)")}
 LIVE = a_config_map() | {"data": {"kept": "1", "deleted": "2"}}
 INLINE = b64encode(AUTHORITY.encode()).decode()
