@@ -178,7 +178,7 @@ LongText: TypeAlias = Annotated[str, Field(max_length=4096)]
 Duration: TypeAlias = Annotated[str, Field(max_length=64, pattern=DURATION_PATTERN)]
 Labels: TypeAlias = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 Annotations: TypeAlias = Annotated[dict[str, LongText], Field(max_length=64)]
-NamespaceNames: TypeAlias = Annotated[tuple[DnsLabel, ...], ListSet(), Field(max_length=64)]
+NamespaceNames: TypeAlias = Annotated[tuple[DnsLabel, ...], Field(max_length=64), ListSet()]
 IntOrPercent: TypeAlias = Annotated[
     StrictInt | Annotated[str, Field(max_length=8)], Extra("x-kubernetes-int-or-string", True)
 ]

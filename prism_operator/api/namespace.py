@@ -52,7 +52,7 @@ class Auth(Model):
     """URL of the OpenID Connect issuer."""
     oidc_client_id: ShortText | None = None
     """Client id at the issuer."""
-    service_accounts: Annotated[tuple[ShortText, ...], ListSet(), Field(max_length=256)] = ()
+    service_accounts: Annotated[tuple[ShortText, ...], Field(max_length=256), ListSet()] = ()
     """Service accounts that may use the namespace."""
 
 
@@ -83,7 +83,7 @@ class NamespaceSettings(Model):
     """Name that people see."""
     quotas: Quotas | None = None
     """What the namespace may use."""
-    patterns: Annotated[tuple[DnsSubdomain, ...], ListSet(), Field(max_length=256)] = ()
+    patterns: Annotated[tuple[DnsSubdomain, ...], Field(max_length=256), ListSet()] = ()
     """Patterns the namespace may use."""
     auth: Auth | None = None
     """Who may use the namespace."""

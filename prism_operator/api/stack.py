@@ -316,11 +316,11 @@ class PrismStackSpec(Model):
     """The proxy. One replica with all defaults when not given."""
     admin: AdminSpec | None = None
     """The admin. There is none when not given."""
-    patterns: Annotated[tuple[StackPattern, ...], ListMap("name"), Field(max_length=64)] = ()
+    patterns: Annotated[tuple[StackPattern, ...], Field(max_length=64), ListMap("name")] = ()
     """Pattern runners, one PrismPattern each."""
-    backends: Annotated[tuple[StackBackend, ...], ListMap("name"), Field(max_length=64)] = ()
+    backends: Annotated[tuple[StackBackend, ...], Field(max_length=64), ListMap("name")] = ()
     """Backends, one PrismBackend each."""
-    namespaces: Annotated[tuple[StackNamespace, ...], ListMap("name"), Field(max_length=256)] = ()
+    namespaces: Annotated[tuple[StackNamespace, ...], Field(max_length=256), ListMap("name")] = ()
     """Tenant namespaces, one PrismNamespace each."""
     observability: Observability | None = None
     """Tracing and metrics."""
