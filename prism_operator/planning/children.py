@@ -1,0 +1,183 @@
+"""What to write so that the objects an owner should have exist, are as desired, and no others.
+
+An object is the owner's when it carries the owner's uid as an owner reference. Anything else under
+a name we want is foreign: never changed, never deleted, said in ``Children.conflicts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from prism_operator.api.meta import (
+    Json,
+    ReadOnlyJson,
+    Ref,
+    Resource,
+    ref_of,
+    resource_of,
+    uid_of,
+)
+from prism_operator.planning.diff import difference
+from prism_operator.planning.hashing import keyed_hash
+from prism_operator.planning.names import ADOPT_ANNOTATION, APPLIED_ANNOTATION
+from prism_operator.planning.observed import Snapshot
+from prism_operator.planning.plan import Apply, Create, Delete, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The outcome: ``writes`` in order, and what to tell about it.
+
+    ``unsettled`` are the desired objects whose spec is not in the cluster yet, ``repairs`` says
+    what somebody else had changed or deleted.
+    """
+
+    writes: tuple[Write, ...] = ()
+    unsettled: frozenset[Ref] = frozenset()
+    conflicts: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+
+def finished(obj: Json, owner: ReadOnlyJson, hash_key: bytes) -> Json:
+    """``obj`` as it is written: without nulls, with its owner and with the hash of all that."""
+    obj = _without_nulls(obj)
+    metadata = {**obj["metadata"], "ownerReferences": [_owner_reference(owner)]}
+    obj = {**obj, "metadata": metadata}
+    metadata["annotations"] = {
+        **metadata.get("annotations", {}),
+        APPLIED_ANNOTATION: keyed_hash(hash_key, obj),
+    }
+    return obj
+
+
+def own(live: Json | None, owner: ReadOnlyJson) -> Json | None:
+    """``live`` if it belongs to ``owner``: of a foreign object nothing but its name concerns us."""
+    return live if live is not None and _has_owner(live, uid_of(owner)) else None
+
+
+def plan_children(
+    owner: ReadOnlyJson,
+    desired: Sequence[Json],
+    cluster: Snapshot,
+    *,
+    kinds: Collection[Resource],
+    kept: Collection[Ref] = (),
+) -> Children:
+    """The writes that make the owner's objects of ``kinds`` the ``desired`` ones.
+
+    ``desired`` are ``finished`` objects. What is in ``kept`` is neither written nor deleted.
+    """
+    uid = uid_of(owner)
+    writes: list[Write] = []
+    unsettled: set[Ref] = set()
+    conflicts: list[str] = []
+    repairs: list[str] = []
+    wanted: set[Ref] = set(kept)
+
+    for obj in desired:
+        ref = ref_of(obj)
+        wanted.add(ref)
+        live = cluster.get(ref)
+        if live is None:
+            writes.append(Create(ref, obj, "it does not exist"))
+            unsettled.add(ref)
+            repairs.append(f"{ref.resource.kind} {ref.name} was missing")
+            continue
+        if _is_terminating(live):
+            # Recreating is for the pass after it is gone: its name is still taken.
+            unsettled.add(ref)
+            continue
+        adopted = not _has_owner(live, uid)
+        if adopted and (foreign := _why_foreign(live, ref)):
+            conflicts.append(foreign)
+            continue
+        where = _drift(obj, live)
+        if where is None and not adopted:
+            continue
+        is_new = not _is_applied(obj, live)
+        if adopted:
+            reason = f"annotation {ADOPT_ANNOTATION} hands it over"
+        elif is_new:
+            reason = "what is wanted of it has changed"
+        else:
+            reason = f"{where} is not as wanted"
+            repairs.append(f"{where} of {ref.resource.kind} {ref.name} had been changed")
+        writes.append(Apply(ref, uid_of(live), obj, live, reason))
+        if is_new or (where is not None and not where.startswith("metadata")):
+            unsettled.add(ref)
+
+    for live in cluster.owned_by(uid):
+        ref = ref_of(live)
+        if resource_of(live) in kinds and ref not in wanted and not _is_terminating(live):
+            version = str(live["metadata"]["resourceVersion"])
+            writes.append(Delete(ref, uid_of(live), version, "nothing asks for it any more"))
+
+    return Children(tuple(writes), frozenset(unsettled), tuple(conflicts), tuple(repairs))
+
+
+def _drift(desired: Json, live: Json) -> str | None:
+    """The first difference; that of the hash only when there is no other."""
+    for part, wanted in desired.items():
+        if part == "metadata" or wanted == live.get(part):
+            continue
+        if where := difference({part: wanted}, live):
+            return where
+    return difference({"metadata": desired["metadata"]}, live)
+
+
+def _is_applied(desired: Json, live: Json) -> bool:
+    found = (live["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION)
+    return bool(found == desired["metadata"]["annotations"][APPLIED_ANNOTATION])
+
+
+def _is_terminating(live: Json) -> bool:
+    return live["metadata"].get("deletionTimestamp") is not None
+
+
+def _has_owner(live: Json, uid: str) -> bool:
+    return any(o["uid"] == uid for o in live["metadata"].get("ownerReferences") or ())
+
+
+def _why_foreign(live: Json, ref: Ref) -> str | None:
+    """Why an object without our owner reference stays untouched; None when it is handed to us."""
+    for owner in live["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return f"{ref} belongs to {owner['kind']} {owner['name']}: rename one of the two"
+    if (live["metadata"].get("annotations") or {}).get(ADOPT_ANNOTATION) == "true":
+        return None
+    return (
+        f"{ref} exists and is not ours: rename or delete it, "
+        f'or hand it over with the annotation {ADOPT_ANNOTATION}: "true"'
+    )
+
+
+def _owner_reference(owner: ReadOnlyJson) -> Json:
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": uid_of(owner),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+# Free-form by its schema: a null in it means something to whoever reads it.
+_FREE_FORM = frozenset({"config", "backendConfig"})
+
+
+def _without_nulls(value: Json) -> Json:
+    return {
+        key: inner if key in _FREE_FORM else _inner_without_nulls(inner)
+        for key, inner in value.items()
+        if inner is not None
+    }
+
+
+def _inner_without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return _without_nulls(value)
+    if isinstance(value, list):
+        return [_inner_without_nulls(item) for item in value]
+    return value

@@ -1,0 +1,210 @@
+"""The plan for a PrismPattern: its Deployment, Service and configuration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from prism_operator.api.meta import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    PRISM_STACK,
+    SERVICE,
+    Json,
+    Ref,
+    ref_of,
+)
+from prism_operator.api.pattern import PrismPattern
+from prism_operator.api.validation import InvalidObject, Problem
+from prism_operator.planning.children import Children, finished, own, plan_children
+from prism_operator.planning.conclusion import Findings, conclude, refuse
+from prism_operator.planning.conditions import PLACEMENT_REFUSED, Condition
+from prism_operator.planning.connection import Connection, connect, resolve_connection
+from prism_operator.planning.hashing import keyed_hash
+from prism_operator.planning.labels import (
+    STACK_LABEL,
+    pattern_labels,
+    pattern_selector,
+    selector_text,
+)
+from prism_operator.planning.memo import parsed, remembered
+from prism_operator.planning.names import (
+    CONFIG_HASH_ANNOTATION,
+    SECRET_HASH_ANNOTATION,
+    config_map_name,
+    is_paused,
+)
+from prism_operator.planning.observed import Observed, Snapshot
+from prism_operator.planning.placement import refused_placement
+from prism_operator.planning.plan import Plan
+from prism_operator.planning.remarks import remarks_on
+from prism_operator.planning.resources.config_map import (
+    CONFIG_DIRECTORY,
+    CONFIG_FILE,
+    build_config_map,
+)
+from prism_operator.planning.resources.deployment import build_deployment
+from prism_operator.planning.resources.pod_template import Workload, metrics_port_in
+from prism_operator.planning.resources.service import build_service
+from prism_operator.planning.rollout import judge_rollout, workload_status
+from prism_operator.planning.secrecy import paths_with_user_information
+from prism_operator.planning.settings import Settings
+from prism_operator.planning.verdict import failed
+
+_KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP})
+_CONFIG_VOLUME: Final = "config"
+
+
+def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
+    """What to write so that the pattern runs as its spec says, and what to say about it."""
+    obj, cluster = observed.obj, observed.cluster
+    if obj["metadata"].get("deletionTimestamp"):
+        return Plan(ref_of(obj))
+    try:
+        pattern = parsed(obj, PrismPattern)
+        _refuse_credentials(pattern)
+    except InvalidObject as error:
+        return refuse(observed, error, now)
+
+    name = pattern.name
+    deployment_ref = Ref(DEPLOYMENT, pattern.namespace, name)
+    live = own(cluster.get(deployment_ref), obj)
+    connection = resolve_connection(pattern, cluster)
+    conditions = [connection.condition, *remarks_on({"spec": pattern.spec})]
+    refused = refused_placement(pattern.spec, privileged=settings.allow_privileged_placement)
+    if refused is None:
+        desired = _desired(
+            obj, connection.backend, settings, _secret_hash(connection, live, cluster, settings)
+        )
+        children = plan_children(obj, desired, cluster, kinds=_KINDS)
+        settled = deployment_ref not in children.unsettled
+        verdict = judge_rollout("", live, settled=settled, replicas=pattern.spec.initial_replicas)
+    else:
+        children = Children()
+        conditions.append(Condition(PLACEMENT_REFUSED, "True", "PlacementNotAllowed", refused))
+        verdict = failed("", "PlacementNotAllowed", refused)
+    return conclude(
+        observed,
+        Findings(
+            children=children,
+            verdicts=[verdict],
+            ready_reason="DeploymentReady",
+            ready_message="Pattern runner is healthy",
+            announce_ready=False,
+            status_fields={
+                **workload_status(live),
+                "selector": selector_text(pattern_selector(name)),
+            },
+            conditions=conditions,
+            degraded_by=[c for c in (connection.condition,) if c.status == "False"],
+            paused_by=_paused_by(pattern, cluster),
+        ),
+        now,
+    )
+
+
+@remembered(entries=512)
+def _desired(
+    obj: Json, backend: Json | None, settings: Settings, secret_hash: str | None
+) -> list[Json]:
+    """The objects the pattern should have, as they are written."""
+    pattern = parsed(obj, PrismPattern)
+    spec, name, namespace = pattern.spec, pattern.name, pattern.namespace
+    labels = pattern_labels(name, spec.pattern, spec.backend, _stack_of(pattern))
+    connection = connect(pattern, backend)
+    content = _config_content(pattern)
+    env: list[Json] = [{"name": "PRISM_PORT", "value": str(spec.port)}]
+    volumes, mounts = list(connection.volumes), list(connection.volume_mounts)
+    annotations = {} if secret_hash is None else {SECRET_HASH_ANNOTATION: secret_hash}
+    objects: list[Json] = []
+    if content:
+        config_map = config_map_name(name)
+        objects.append(build_config_map(config_map, namespace, labels, content))
+        annotations[CONFIG_HASH_ANNOTATION] = keyed_hash(settings.hash_key, content)
+        env.append({"name": "PRISM_CONFIG_FILE", "value": CONFIG_FILE})
+        volumes.append({"name": _CONFIG_VOLUME, "configMap": {"name": config_map}})
+        mounts.append({"name": _CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
+    workload = Workload(
+        name=name,
+        namespace=namespace,
+        labels=labels,
+        selector=pattern_selector(name),
+        component=spec,
+        container=f"{spec.pattern}-runner",
+        image=spec.image or settings.runner_image.format(pattern=spec.pattern),
+        port=spec.port,
+        metrics_port=metrics_port_in(spec.env),
+        resources=spec.effective_resources,
+        affinity=spec.effective_placement.affinity,
+        replicas=spec.initial_replicas,
+        args=(f"--pattern={spec.pattern}", f"--backend={spec.backend}"),
+        env=[*env, *connection.env],
+        image_pull_secrets=spec.image_pull_secrets,
+        service_account=spec.service_account_name,
+        template_annotations=annotations,
+        volumes=volumes,
+        volume_mounts=mounts,
+    )
+    objects.append(build_deployment(workload))
+    if spec.service is not None:
+        objects.append(build_service(workload, spec.service, spec.service.port))
+    return [finished(made, obj, settings.hash_key) for made in objects]
+
+
+def _config_content(pattern: PrismPattern) -> Json:
+    """What the configuration file says; empty when there is nothing to say."""
+    spec = pattern.spec
+    inline = spec.backend_config.inline if spec.backend_config is not None else {}
+    sections = {"config": spec.config, "backendConfig": inline}
+    return {section: content for section, content in sections.items() if content}
+
+
+def _refuse_credentials(pattern: PrismPattern) -> None:
+    found = [
+        path
+        for section, content in _config_content(pattern).items()
+        for path in paths_with_user_information(content, f"spec.{section}")
+    ]
+    if found:
+        told = (
+            "a URL holds a user name or password, which would be readable in a ConfigMap: "
+            "move it to a Secret and hand it over by env with valueFrom.secretKeyRef"
+        )
+        raise InvalidObject([Problem(path, told) for path in found])
+
+
+def _secret_hash(
+    connection: Connection, live: Json | None, cluster: Snapshot, settings: Settings
+) -> str | None:
+    """The hash of the used keys of the backend's Secret; None when there is nothing to hash.
+
+    A Secret that is not known right now must not roll the pods: they keep the hash they have.
+    """
+    if connection.secret is None:
+        return None
+    secret = cluster.get(connection.secret)
+    if secret is None:
+        template = live["spec"]["template"] if live is not None else {}
+        annotations = template.get("metadata", {}).get("annotations") or {}
+        kept = annotations.get(SECRET_HASH_ANNOTATION)
+        return None if kept is None else str(kept)
+    data = secret.get("data") or {}
+    used = {key: data[key] for key in connection.secret_keys if key in data}
+    return keyed_hash(settings.hash_key, used)
+
+
+def _stack_of(pattern: PrismPattern) -> str | None:
+    """The stack that made the pattern; its label outlives an orphaning deletion of the stack."""
+    return pattern.metadata.labels.get(STACK_LABEL)
+
+
+def _paused_by(pattern: PrismPattern, cluster: Snapshot) -> str | None:
+    """Who pauses the pattern: it itself, or the stack that owns it."""
+    if pattern.is_paused:
+        return "this object"
+    for owner in pattern.metadata.owner_references:
+        if owner.get("controller") and owner["kind"] == PRISM_STACK.kind:
+            stack = cluster.get(Ref(PRISM_STACK, pattern.namespace, owner["name"]))
+            if stack is not None and is_paused(stack):
+                return f"PrismStack {owner['name']}"
+    return None

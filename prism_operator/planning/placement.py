@@ -1,0 +1,94 @@
+"""Where the pods of a component go: what the user says, with the stack's defaults.
+
+What a placement ``strategy`` adds to that is not applied yet; ``remarks`` says so to the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prism_operator.api.common import Component
+from prism_operator.api.meta import Json, ReadOnlyJson
+from prism_operator.planning.labels import Labels
+
+_HOSTNAME: Final = "kubernetes.io/hostname"
+
+
+def pod_placement(component: Component, affinity: Json | None) -> Json:
+    """The fields of a pod spec that say where it runs."""
+    placement = component.effective_placement
+    fields: Json = {
+        "nodeSelector": dict(placement.node_selector),
+        "affinity": affinity,
+        "tolerations": placement.tolerations,
+        "topologySpreadConstraints": placement.topology_spread_constraints,
+        "priorityClassName": placement.priority_class_name,
+        "runtimeClassName": placement.runtime_class_name,
+        "nodeName": placement.node_name,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def refused_placement(component: Component, *, privileged: bool) -> str | None:
+    """Why the component must not be placed as it asks, or None when it may.
+
+    A nodeName bypasses the scheduler and its taints, a ``system-*`` priority class evicts anything:
+    whoever may create our objects need not be allowed either.
+    """
+    placement = component.effective_placement
+    if privileged:
+        return None
+    if placement.node_name:
+        asked = f'nodeName "{placement.node_name}"'
+    elif (placement.priority_class_name or "").startswith("system-"):
+        asked = f'priorityClassName "{placement.priority_class_name}"'
+    else:
+        return None
+    return (
+        f"{asked} is allowed only when the operator runs with --allow-privileged-placement: "
+        "remove it or ask whoever runs the operator"
+    )
+
+
+def rollout_strategy(affinity: ReadOnlyJson | None, pod_labels: Labels) -> Json | None:
+    """The rollout strategy that the placement needs, or None where the default does.
+
+    Pods that repel each other from nodes cannot surge: with as many replicas as nodes the new pod
+    would wait for a place that only the old one can give.
+    """
+    if not _repels_itself(affinity, pod_labels):
+        return None
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
+def _repels_itself(affinity: ReadOnlyJson | None, pod_labels: Labels) -> bool:
+    anti_affinity = (affinity or {}).get("podAntiAffinity") or {}
+    return any(
+        term.get("topologyKey") == _HOSTNAME and _selects(term.get("labelSelector"), pod_labels)
+        for term in anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    )
+
+
+def _selects(selector: ReadOnlyJson | None, labels: Mapping[str, str]) -> bool:
+    if selector is None:  # a missing selector selects nothing, an empty one everything
+        return False
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _meets(requirement, labels) for requirement in selector.get("matchExpressions") or ()
+    )
+
+
+def _meets(requirement: ReadOnlyJson, labels: Mapping[str, str]) -> bool:
+    found = labels.get(requirement["key"])
+    values = requirement.get("values") or ()
+    match requirement["operator"]:
+        case "In":
+            return found in values
+        case "NotIn":
+            return found not in values
+        case "Exists":
+            return found is not None
+        case "DoesNotExist":
+            return found is None
+    return False

@@ -1,0 +1,57 @@
+"""What a spec asks for and gets otherwise than a reader of it would expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prism_operator.api.common import Component
+from prism_operator.api.stack import AdminSpec
+from prism_operator.planning.conditions import (
+    EVEN_ADMIN_REPLICAS,
+    PLACEMENT_INEFFECTIVE,
+    SCALER_MISSING,
+    Condition,
+)
+
+
+def remarks_on(components: Mapping[str, Component]) -> list[Condition]:
+    """Conditions about components, which are given by the paths of their fields."""
+    return [
+        Condition(condition, "True", reason, "; ".join(texts))
+        for condition, reason, texts in (
+            (SCALER_MISSING, "NotImplemented", _unscaled(components)),
+            (PLACEMENT_INEFFECTIVE, "StrategyNotApplied", _unplaced(components)),
+            (EVEN_ADMIN_REPLICAS, "EvenReplicas", _even(components)),
+        )
+        if texts
+    ]
+
+
+def _unscaled(components: Mapping[str, Component]) -> list[str]:
+    return [
+        f"{path}.autoscaling is enabled, but this version makes no "
+        f"{'ScaledObject' if scaling.effective_scaler == 'keda' else 'HorizontalPodAutoscaler'}: "
+        f"the number of replicas stays {component.initial_replicas}"
+        for path, component in components.items()
+        if (scaling := component.effective_autoscaling) is not None
+    ]
+
+
+def _unplaced(components: Mapping[str, Component]) -> list[str]:
+    return [
+        f"{path}.strategy {component.effective_placement.strategy} adds nothing in this version: "
+        "only what is given beside it places the pods"
+        for path, component in components.items()
+        if component.effective_placement.strategy is not None
+    ]
+
+
+def _even(components: Mapping[str, Component]) -> list[str]:
+    return [
+        f"{path}.replicas is {component.replicas}: an even number of admins survives the loss of "
+        f"no more than {component.replicas - 1} would"
+        for path, component in components.items()
+        if isinstance(component, AdminSpec)
+        and component.replicas > 0
+        and component.replicas % 2 == 0
+    ]

@@ -1,0 +1,31 @@
+"""The Deployment of a component."""
+
+from __future__ import annotations
+
+from prism_operator.api.meta import DEPLOYMENT, Json
+from prism_operator.planning.placement import rollout_strategy
+from prism_operator.planning.resources.pod_template import Workload, build_pod_template
+
+
+def build_deployment(workload: Workload) -> Json:
+    """The Deployment; ``spec.selector`` is the workload's and never changes for its name."""
+    spec: Json = {
+        "replicas": workload.replicas,
+        "selector": {"matchLabels": dict(workload.selector)},
+        "template": build_pod_template(workload),
+    }
+    strategy = workload.component.strategy or rollout_strategy(
+        workload.affinity, {**workload.component.pod_labels, **workload.labels}
+    )
+    if strategy:
+        spec["strategy"] = strategy
+    return {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": DEPLOYMENT.kind,
+        "metadata": {
+            "name": workload.name,
+            "namespace": workload.namespace,
+            "labels": dict(workload.labels),
+        },
+        "spec": spec,
+    }
