@@ -6,14 +6,12 @@ write; the next one goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
 
 import structlog
 
 from prism_operator.api.meta import Json, Ref, Resource
+from prism_operator.planning import Planner
 from prism_operator.planning.observed import Failure, Observed
 from prism_operator.planning.plan import Emit, Plan, Write
 from prism_operator.planning.settings import Settings
@@ -23,8 +21,6 @@ from prism_operator.runtime.cache import Cache
 from prism_operator.runtime.dependencies import Dependencies, RecordingSnapshot
 from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.workqueue import WorkQueue
-
-Planner: TypeAlias = Callable[[Observed, Settings, datetime], Plan]
 
 # A plan that still writes after so many rounds disagrees with the server.
 ROUNDS_MAX = 5

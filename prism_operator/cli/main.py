@@ -1,0 +1,165 @@
+"""The command line ``prism-operator``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from prism_operator import __version__
+from prism_operator.adapters.errors import ConnectError
+from prism_operator.api.crd import render_crds
+from prism_operator.cli.errors import UsageError
+from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
+from prism_operator.cli.run import RunFlags, run_operator
+from prism_operator.planning.settings import Settings
+
+_SETTINGS = Settings()
+
+app = typer.Typer(
+    name="prism-operator",
+    help="Kubernetes operator for the Prism data-access layer.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def run(
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(help="The kubeconfig file. Default: as kubectl finds it, or the pod's own."),
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="The context of the kubeconfig.")] = None,
+    watch_namespaces: Annotated[
+        list[str] | None,
+        typer.Option(help="Namespaces to watch, comma-separated or repeated. Default: all."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Objects worked on at a time.")] = 8,
+    leader_elect: Annotated[
+        bool, typer.Option(help="Write only while holding the Lease, so that several may run.")
+    ] = True,
+    leader_elect_namespace: Annotated[
+        str | None,
+        typer.Option(help="Namespace of the Lease. Default: the pod's, or the context's."),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            "--zap-log-level",
+            envvar="LOG_LEVEL",
+            help="debug, info, warn or error. Default: info.",
+        ),
+    ] = None,
+    log_format: Annotated[str, typer.Option(help="json or console.")] = "json",
+    health_probe_bind_address: Annotated[
+        str, typer.Option(help="Where /healthz and /readyz are served; 0 for nowhere.")
+    ] = ":8081",
+    metrics_bind_address: Annotated[
+        str, typer.Option(help="Where /metrics is served; 0 for nowhere.")
+    ] = ":8080",
+    allow_privileged_placement: Annotated[
+        bool, typer.Option(help="Allow nodeName and system-* priority classes in placements.")
+    ] = False,
+    proxy_image: Annotated[
+        str, typer.Option(help="Image of proxies that name none.")
+    ] = _SETTINGS.proxy_image,
+    admin_image: Annotated[
+        str, typer.Option(help="Image of admins that name none.")
+    ] = _SETTINGS.admin_image,
+    runner_image: Annotated[
+        str, typer.Option(help="Image of runners that name none; {pattern} is the pattern's type.")
+    ] = _SETTINGS.runner_image,
+) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    try:
+        level = parse_level(log_level or "info")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if log_format not in FORMATS:
+        raise UsageError(f'--log-format: expected {" or ".join(FORMATS)}, not "{log_format}"')
+    configure_logs(level, log_format)
+    run_operator(
+        RunFlags(
+            kubeconfig=kubeconfig,
+            context=context,
+            watch_namespaces=_split(watch_namespaces or ()),
+            workers=workers,
+            leader_elect=leader_elect,
+            lease_namespace=leader_elect_namespace,
+            health_address=health_probe_bind_address,
+            metrics_address=metrics_bind_address,
+        ),
+        Settings(
+            proxy_image=proxy_image,
+            admin_image=admin_image,
+            runner_image=runner_image,
+            allow_privileged_placement=allow_privileged_placement,
+        ),
+    )
+
+
+@app.command()
+def crds(
+    output: Annotated[
+        Path | None, typer.Option(help="Write one file for each kind into this directory.")
+    ] = None,
+) -> None:
+    """Print the CustomResourceDefinitions."""
+    files = render_crds()
+    if output is None:
+        typer.echo("---\n".join(files[name] for name in sorted(files)), nl=False)
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name in sorted(files):
+            (output / name).write_text(files[name], encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--output {output}: {error.strerror}") from error
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command and exits: 0 when done, 1 for a bug, 2 with one line for bad input."""
+    sys.exit(_run(sys.argv[1:] if args is None else args))
+
+
+def _run(args: Sequence[str]) -> int:
+    command = get_command(app)
+    try:
+        return int(
+            command.main(
+                list(args) or ["--help"], prog_name="prism-operator", standalone_mode=False
+            )
+            or 0
+        )
+    except (UsageError, ConnectError) as error:
+        message = str(error)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        # Errors of flags are click's, whichever click typer brings along.
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message()
+    print(f"prism-operator: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _split(values: Sequence[str]) -> tuple[str, ...]:
+    """``a,b`` and repeated flags as one list, each name once, in the order given."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    return tuple(dict.fromkeys(filter(None, names)))

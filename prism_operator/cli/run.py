@@ -1,0 +1,143 @@
+"""``prism-operator run``: puts the operator together and runs it until it is asked to stop."""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+import typer
+
+from prism_operator import __version__
+from prism_operator.adapters.clock import SystemClock
+from prism_operator.adapters.connection import Connection, connect
+from prism_operator.adapters.health import HealthServer, Page, metrics_page, verdict_page
+from prism_operator.adapters.metrics import PrometheusMetrics
+from prism_operator.cli.access import check_cluster
+from prism_operator.cli.errors import UsageError
+from prism_operator.planning.settings import Settings
+from prism_operator.runtime.driver import Driver
+from prism_operator.runtime.operator import Operator, Options
+from prism_operator.runtime.randomness import Streams
+
+_log = structlog.get_logger("prism_operator")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFlags:
+    """The flags of ``run`` that do not shape plans."""
+
+    kubeconfig: str | None
+    context: str | None
+    watch_namespaces: tuple[str, ...]
+    workers: int
+    leader_elect: bool
+    lease_namespace: str | None
+    health_address: str
+    metrics_address: str
+
+
+def run_operator(flags: RunFlags, settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. Raises ConnectError or UsageError before it begins."""
+    metrics = PrometheusMetrics()
+    connection = connect(flags.kubeconfig, flags.context, on_request=metrics.requested)
+    try:
+        _log.info(
+            "Connecting",
+            server=connection.server,
+            context=connection.context,
+            version=__version__,
+        )
+        options = Options(
+            watch_namespaces=flags.watch_namespaces,
+            workers=flags.workers,
+            leader_elect=flags.leader_elect,
+            lease_namespace=flags.lease_namespace or connection.namespace or "default",
+        )
+        server_version = check_cluster(connection, options)
+        _log.info("Connected", server=connection.server, server_version=server_version)
+        _run(connection, options, settings, metrics, flags)
+    finally:
+        connection.close()
+
+
+def _run(
+    connection: Connection,
+    options: Options,
+    settings: Settings,
+    metrics: PrometheusMetrics,
+    flags: RunFlags,
+) -> None:
+    streams = Streams(random.SystemRandom().getrandbits(64))
+    wake = threading.Event()
+    clock = SystemClock()
+    operator = Operator(
+        reader=connection.reader(rng=streams.stream("watch"), notify=wake.set),
+        writer=connection.writer(),
+        clock=clock,
+        settings=settings,
+        options=options,
+        metrics=metrics,
+        streams=streams,
+        identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+    )
+    driver = Driver(operator, clock=clock, workers=options.workers, wake=wake)
+    servers = _serve(flags, operator, metrics)
+    _stop_on_signals(driver)
+    driver.start()
+    driver.wait()
+    _log.info("Stopping")
+    is_clean = driver.stop()
+    for server in servers:
+        server.close()
+    _log.info("Stopped", lease="released" if is_clean else "left to run out")
+    if driver.crashed:
+        raise typer.Exit(1)
+
+
+def _serve(flags: RunFlags, operator: Operator, metrics: PrometheusMetrics) -> list[HealthServer]:
+    def unhealthy() -> tuple[str, ...]:
+        verdict = operator.verdict()
+        return () if verdict.healthy else verdict.reasons
+
+    def unready() -> tuple[str, ...]:
+        verdict = operator.verdict()
+        return () if verdict.ready else verdict.reasons
+
+    health = {"/healthz": verdict_page(unhealthy), "/readyz": verdict_page(unready)}
+    pages: dict[str, dict[str, Callable[[], Page]]] = {}
+    for address, served in (
+        (flags.health_address, health),
+        (flags.metrics_address, {"/metrics": metrics_page(metrics.expose)}),
+    ):
+        if address not in ("", "0"):
+            pages.setdefault(address, {}).update(served)
+    servers = []
+    for address, served in pages.items():
+        try:
+            servers.append(HealthServer(address, served))
+        except ValueError as error:
+            raise UsageError(f"{error}, or 0 for none") from error
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {address}: {error.strerror}; choose another "
+                "--health-probe-bind-address and --metrics-bind-address, or 0 for none"
+            ) from error
+        _log.info("Serving", address=address, paths=sorted(served))
+    return servers
+
+
+def _stop_on_signals(driver: Driver) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # A second signal ends the program at once.
+        signal.signal(number, signal.SIG_DFL)
+        driver.request_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

@@ -1,0 +1,271 @@
+"""The operator's loop, the same in production and in simulated time.
+
+``Operator.step`` does everything that can be done without waiting. Who calls it gives it time: the
+simulator steps it in virtual time, ``driver`` pumps its parts from threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from prism_operator.api.meta import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NODE,
+    PRISM_BACKEND,
+    PRISM_NAMESPACE,
+    PRISM_PATTERN,
+    PRISM_STACK,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Json,
+    Ref,
+    Resource,
+)
+from prism_operator.planning import PLANNERS, Planner
+from prism_operator.planning.settings import Settings
+from prism_operator.ports import Clock, Metrics, Reader, Writer
+from prism_operator.runtime.applier import Applier
+from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours, scheduling_facts
+from prism_operator.runtime.controller import Controller
+from prism_operator.runtime.dependencies import Dependencies
+from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
+from prism_operator.runtime.events import Recorder
+from prism_operator.runtime.health import Verdict, WatchFacts, judge
+from prism_operator.runtime.randomness import Streams
+from prism_operator.runtime.reflector import Reflector
+from prism_operator.runtime.workqueue import WorkQueue
+
+
+def _whole(obj: Json) -> Json:
+    return obj
+
+
+# What the planners look at, and how much of it is kept. Foreign objects are watched too, since one
+# with a name of ours must be noticed: docs/decisions/0003-watch-all-keep-little.md.
+WATCHED: Mapping[Resource, Trim] = {
+    PRISM_STACK: _whole,
+    PRISM_PATTERN: _whole,
+    PRISM_BACKEND: _whole,
+    PRISM_NAMESPACE: _whole,
+    DEPLOYMENT: identity_unless_ours,
+    SERVICE: identity_unless_ours,
+    SERVICE_ACCOUNT: identity_unless_ours,
+    CONFIG_MAP: identity_unless_ours,
+    ROLE: identity_unless_ours,
+    ROLE_BINDING: identity_unless_ours,
+    NODE: scheduling_facts,
+}
+
+_log = structlog.get_logger("prism_operator.runtime.operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the loop runs. No ``watch_namespaces`` means all of them."""
+
+    watch_namespaces: tuple[str, ...] = ()
+    workers: int = 8
+    leader_elect: bool = True
+    lease_namespace: str = "prism-system"
+    lease_name: str = "prism-operator-leader"
+    lease_times: LeaseTimes = field(default_factory=LeaseTimes)
+
+
+class Operator:
+    """Watches, plans and writes. Its parts are thread-safe where ``driver`` needs them to be."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        writer: Writer,
+        clock: Clock,
+        settings: Settings,
+        options: Options,
+        metrics: Metrics,
+        streams: Streams,
+        identity: str,
+        planners: Mapping[Resource, Planner] = PLANNERS,
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._options = options
+        self._started = False
+        self._stopping = False
+        self._passes_began_s: dict[Ref, float] = {}
+        self.queue = WorkQueue(clock, streams, metrics)
+        self._dependencies = Dependencies()
+        self.cache = Cache(
+            trims=WATCHED, listener=self._on_change, on_availability=self._on_availability
+        )
+        self.reflectors = tuple(
+            Reflector(
+                resource,
+                namespace,
+                reader=reader,
+                cache=self.cache,
+                clock=clock,
+                rng=streams.stream("reflector", resource.plural, namespace),
+            )
+            for resource in WATCHED
+            for namespace in (options.watch_namespaces if resource.namespaced else ()) or ("",)
+        )
+        self.leadership: Leadership = Alone()
+        if options.leader_elect:
+            self.leadership = Elector(
+                namespace=options.lease_namespace,
+                name=options.lease_name,
+                identity=identity,
+                times=options.lease_times,
+                reader=reader,
+                writer=writer,
+                clock=clock,
+                rng=streams.stream("elector", identity),
+                metrics=metrics,
+                is_healthy=lambda: self.verdict().healthy,
+                on_change=self._on_leadership,
+            )
+        self.recorder = Recorder(
+            writer=writer,
+            clock=clock,
+            identity=identity,
+            may_write=lambda: self.leadership.term() is not None,
+        )
+        applier = Applier(
+            reader=reader,
+            writer=writer,
+            cache=self.cache,
+            metrics=metrics,
+            may_write=self.leadership.may_write,
+        )
+        self._controllers = {
+            resource: Controller(
+                resource,
+                planner,
+                cache=self.cache,
+                dependencies=self._dependencies,
+                applier=applier,
+                recorder=self.recorder,
+                queue=self.queue,
+                clock=clock,
+                metrics=metrics,
+                settings=settings,
+            )
+            for resource, planner in planners.items()
+        }
+        self._active = dict.fromkeys(planners, 0)
+
+    def step(self) -> float | None:
+        """Does all that can be done now without waiting.
+
+        Returns when there will be more to do by itself, on the monotonic clock, or None.
+        """
+        while True:
+            progress = False
+            for reflector in self.reflectors:
+                progress |= reflector.step()
+            self.leadership.step()
+            while self.reconcile_next():
+                progress = True
+            progress |= self.recorder.flush()
+            due_s = self._next_due_s()
+            if not progress and (due_s is None or due_s > self._clock.monotonic_s()):
+                return due_s
+
+    def stop(self) -> None:
+        """Ends gracefully: writes the Events that wait, ends the watches, releases the Lease."""
+        self._stopping = True
+        self.recorder.flush()
+        self.close()
+        self.leadership.release()
+
+    def close(self) -> None:
+        """Ends the watches and nothing else: what ``kill -9`` leaves behind."""
+        self._stopping = True
+        for reflector in self.reflectors:
+            reflector.close()
+        self.queue.wake()
+
+    def reconcile_next(self) -> bool:
+        """Makes one pass if a key waits and we may; returns whether it did."""
+        term = self._term()
+        if term is None:
+            return False
+        key = self.queue.pop()
+        if key is None:
+            return False
+        controller = self._controllers[key.resource]
+        self._passes_began_s[key] = self._clock.monotonic_s()
+        self._busy(controller, +1)
+        try:
+            controller.reconcile(key, term)
+        finally:
+            self._busy(controller, -1)
+            del self._passes_began_s[key]
+            self.queue.done(key)
+        return True
+
+    def wait_for_work(self, timeout_s: float) -> None:
+        """Blocks until ``reconcile_next`` may have something to do, at most ``timeout_s``."""
+        self.queue.wait(timeout_s, for_keys=self._term() is not None)
+
+    def verdict(self) -> Verdict:
+        """Whether we are healthy and ready, and if not, why."""
+        return judge(
+            watches=[WatchFacts(str(r), r.synced, r.silent_s) for r in self.reflectors],
+            passes_began_s=list(self._passes_began_s.values()),
+            stopping=self._stopping,
+            now_s=self._clock.monotonic_s(),
+        )
+
+    def _term(self) -> int | None:
+        """The term we may work in, once everything is known that plans are made from."""
+        if self._stopping:
+            return None
+        if not self._started:
+            # A plan from half a picture would create what there is and miss what is foreign.
+            if not all(reflector.synced for reflector in self.reflectors):
+                return None
+            self._started = True
+            _log.info("Starting workers", workers=self._options.workers)
+            self.queue.wake()
+        return self.leadership.term()
+
+    def _next_due_s(self) -> float | None:
+        due = [reflector.next_due_s() for reflector in self.reflectors]
+        due.append(self.leadership.next_due_s())
+        if self._term() is not None:
+            due += [self.queue.next_due_s(), self.recorder.next_due_s()]
+        return min((due_s for due_s in due if due_s is not None), default=None)
+
+    def _on_change(self, ref: Ref, old: Json | None, new: Json | None, by: Ref | None) -> None:
+        if ref.resource in self._controllers and ref != by:
+            self.queue.add(ref)
+        for key in self._dependencies.concerned(ref, old, new):
+            if key != by:
+                self.queue.add(key)
+
+    def _on_availability(self, resource: Resource) -> None:  # noqa: ARG002
+        self._add_all()
+
+    def _on_leadership(self) -> None:
+        # The one who led before us may have stopped anywhere.
+        self._add_all()
+        self.queue.wake()
+
+    def _add_all(self) -> None:
+        with self.cache.lock:
+            for resource in self._controllers:
+                for ref in self.cache.refs(resource):
+                    self.queue.add(ref)
+
+    def _busy(self, controller: Controller, change: int) -> None:
+        with self.cache.lock:
+            self._active[controller.resource] += change
+            self._metrics.workers_active(controller.name, self._active[controller.resource])
