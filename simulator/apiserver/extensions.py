@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from prism_operator.api.meta import CUSTOM_RESOURCE_DEFINITION, Json
-from simulator.apiserver.registry import CRD_CLEANUP, Registry
+from simulator.apiserver.deletion import CRD_CLEANUP
+from simulator.apiserver.registry import Registry
 from simulator.apiserver.request import DeleteOptions
 from simulator.apiserver.statuses import method_not_allowed
 from simulator.apiserver.types import Catalog, Kind

@@ -153,10 +153,10 @@ class ApiServer:
             return Response(200, scale.of(kind, obj) if target.subresource == "scale" else obj)
         if verb == "list":
             return Response(
-                200, _bare(kind, registry.list_page(kind, target.namespace, request.query))
+                200, _bare(kind, registry.reads.list_page(kind, target.namespace, request.query))
             )
         if verb == "watch":
-            return Response(200, registry.watch(kind, target.namespace, request.query))
+            return Response(200, registry.reads.watch(kind, target.namespace, request.query))
         if verb == "delete":
             options = delete_options(request)
             answer = registry.delete(kind, target.namespace, target.name, options)
@@ -186,7 +186,9 @@ class ApiServer:
         if isinstance(request.body, bytes):
             raise bad_request("invalid JSON patch" if verb == "patch" else _undecodable(kind))
         created = False
-        if target.subresource == "scale":
+        if target.subresource == "finalize":
+            obj = self._finalize(target, request.body)
+        elif target.subresource == "scale":
             obj = self._write_scale(target, content_type, request.body, options, warn)
         elif verb == "create":
             obj, created = self._create(target, request.body, options, warn), True
@@ -336,6 +338,21 @@ class ApiServer:
             uid=wanted["metadata"].get("uid", ""),
         )
         return scale.of(kind, obj)
+
+    def _finalize(self, target: Target, body: Any) -> Json:
+        """Sets a namespace's own finalizers, and lets it go when the last is gone."""
+        if not isinstance(body, dict):
+            raise bad_request(_undecodable(target.kind))
+        obj = self.registry.get(target.kind, "", target.name)
+        version = (body.get("metadata") or {}).get("resourceVersion")
+        if version and version != obj["metadata"]["resourceVersion"]:
+            raise conflict(target.kind.resource, target.name)
+        finalizers = list((body.get("spec") or {}).get("finalizers") or ())
+        spec = {key: value for key, value in obj["spec"].items() if key != "finalizers"}
+        if finalizers:
+            spec["finalizers"] = finalizers
+        stored = self.registry.store(target.kind, "", {**obj, "spec": spec})
+        return self.registry.let_go(target.kind, target.name) or stored
 
     def _decode(self, kind: Kind, body: Any, options: WriteOptions, warn: list[str]) -> Json:
         decoded = _decoded(kind, body)
