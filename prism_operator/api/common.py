@@ -165,7 +165,7 @@ Bool: TypeAlias = StrictBool
 Port: TypeAlias = Annotated[StrictInt, Field(ge=1, le=65535), _INT32]
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**31 - 1), _INT32]
 PositiveCount: TypeAlias = Annotated[StrictInt, Field(ge=1, le=2**31 - 1), _INT32]
-LongCount: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**63 - 1), _INT64]
+LongCount: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**53 - 1), _INT64]  # as JSON numbers are safe
 DnsLabel: TypeAlias = Annotated[str, Field(min_length=1, max_length=63, pattern=_DNS_LABEL)]
 DnsSubdomain: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=253, pattern=_DNS_SUBDOMAIN)

@@ -80,10 +80,11 @@ _DEFINITIONS = (
         (
             _READY,
             _PHASE,
+            _Column("Components", ".status.summary"),
             _Column("Proxies", ".status.proxy.readyReplicas", "integer"),
-            _Column("Admins", ".status.admin.readyReplicas", "integer"),
-            _Column("Patterns", ".status.readyPatterns", "integer"),
             _AGE,
+            _Column("Admins", ".status.admin.readyReplicas", "integer", wide=True),
+            _Column("Patterns", ".status.readyPatterns", "integer", wide=True),
             _REASON,
             _MESSAGE,
         ),
