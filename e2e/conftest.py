@@ -92,6 +92,8 @@ def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., O
     yield start
     for operator in running:
         operator.kill()
+        # Shown by pytest when the test failed.
+        print(f"{operator.log_path}:\n{operator.log_tail(60)}")
 
 
 @pytest.fixture

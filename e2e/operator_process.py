@@ -66,18 +66,22 @@ class OperatorProcess:
         """What it has logged so far."""
         return self.log_path.read_text(errors="replace")
 
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.splitlines()[-lines:])
+
     def wait_until_ready(self) -> OperatorProcess:
         """Returns once ``/readyz`` says 200."""
 
         def is_ready() -> None:
             # A process that has ended never becomes ready: RuntimeError is not waited out.
             if (code := self._process.poll()) is not None:
-                raise RuntimeError(f"prism-operator ended with {code}:\n{self._log_tail()}")
+                raise RuntimeError(f"prism-operator ended with {code}:\n{self.log_tail()}")
             url = f"http://127.0.0.1:{self._health_port}/readyz"
             try:
                 urllib.request.urlopen(url, timeout=2).close()
             except OSError as error:
-                raise AssertionError(f"{url}: {error}; log:\n{self._log_tail()}") from error
+                raise AssertionError(f"{url}: {error}; log:\n{self.log_tail()}") from error
 
         eventually(is_ready, within_s=_START_TIMEOUT_S)
         return self
@@ -91,9 +95,6 @@ class OperatorProcess:
         """SIGTERM, as Kubernetes does; the exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(_STOP_TIMEOUT_S)
-
-    def _log_tail(self) -> str:
-        return "\n".join(self.log.splitlines()[-20:])
 
 
 def operator_command(*args: str) -> Sequence[str]:

@@ -46,9 +46,12 @@ class Stack:
 
     def wait_until_ready(self) -> Stack:
         """As a user waits."""
-        self.cluster.kubectl(
-            "wait", "--for=condition=Ready", f"prismstack/{self.name}", "--timeout=60s", self.place
-        )
+        try:
+            wait = ("wait", "--for=condition=Ready", f"prismstack/{self.name}", "--timeout=60s")
+            self.cluster.kubectl(*wait, self.place)
+        except KubectlError as error:
+            status = self.cluster.get("prismstack", self.name, self.place).get("status")
+            raise AssertionError(f"{error}; status: {json.dumps(status, indent=1)}") from error
         return self
 
     def condition(self, kind: str) -> Json:
@@ -418,7 +421,7 @@ def test_terminated_operator_ends_with_zero(start_operator: StartOperator) -> No
     [
         (["run", "--workers=0"], "workers"),
         (["run", "--no-such-flag"], "--no-such-flag"),
-        (["run", "--log-level=loud"], "log-level"),
+        (["run", "--log-level=loud"], "loud"),
     ],
 )
 def test_wrong_flag_is_named(cluster: Cluster, arguments: list[str], says: str) -> None:
