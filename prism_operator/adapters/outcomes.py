@@ -6,6 +6,7 @@ like a credential. Of any other body (an HTML page of a proxy, say) only type an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -141,8 +142,8 @@ def _fields(status: Json) -> list[str]:
 def _json_object(response: requests.Response) -> Json | None:
     """The body when it is a JSON object, whatever its content type says, or if it has none."""
     try:
-        body = response.json()
-    except ValueError:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

@@ -141,7 +141,7 @@ class HttpWatch:
             if kind == "ERROR":
                 return failure_of_status(obj, int(obj.get("code") or 500))
             parsed = WatchEvent(EventType(kind), self._with_kind(obj))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return Failed(
                 Reason.TRANSIENT, f"watch of {self._resource.plural}: a line is no watch event"
             )

@@ -154,7 +154,6 @@ class TestTimeoutBoundsAWatch:
     def test_we_listen_15_s_longer_than_the_server_was_asked_to_send(
         self, serve, connect_to, monkeypatch
     ):
-        monkeypatch.setattr("prism_operator.adapters.watch.READ_TIMEOUT_S", 0.05)
         timeouts = []
         monkeypatch.setattr(
             "socket.socket.settimeout",

@@ -65,7 +65,7 @@ def test_poll_does_not_wait(watch_of):
 
     assert watch.poll() == ()
     assert watch.ended() is None
-    assert time.monotonic() - begin_s < 0.05
+    assert time.monotonic() - begin_s < 1
     watch.close()
 
 
@@ -190,7 +190,7 @@ class TestClose:
         watch.close()
         eventually(lambda: not watch_threads())
 
-        assert time.monotonic() - begin_s < 0.2
+        assert time.monotonic() - begin_s < 2
         assert watch.ended() == Failed(Reason.TRANSIENT, "the watch was closed")
         watch.close()
 
@@ -207,7 +207,7 @@ class TestClose:
         watch.close()
         eventually(lambda: not watch_threads())
 
-        assert time.monotonic() - begin_s < 0.2
+        assert time.monotonic() - begin_s < 2
 
     def test_it_does_not_wait_for_a_server_that_says_nothing(self, serve, connect_to, stack):
         release = threading.Event()
@@ -219,7 +219,7 @@ class TestClose:
 
         watch.close()
 
-        assert time.monotonic() - begin_s < 0.05
+        assert time.monotonic() - begin_s < 1
         assert watch.ended() == Failed(Reason.TRANSIENT, "the watch was closed")
         release.set()
         eventually(lambda: not watch_threads())
