@@ -165,7 +165,8 @@ Bool: TypeAlias = StrictBool
 Port: TypeAlias = Annotated[StrictInt, Field(ge=1, le=65535), _INT32]
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**31 - 1), _INT32]
 PositiveCount: TypeAlias = Annotated[StrictInt, Field(ge=1, le=2**31 - 1), _INT32]
-LongCount: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**53 - 1), _INT64]  # as JSON numbers are safe
+# 2^53-1 is the largest integer that is safe in JSON; the API server refuses 2^63-1 as a bound.
+LongCount: TypeAlias = Annotated[StrictInt, Field(ge=0, le=2**53 - 1), _INT64]
 DnsLabel: TypeAlias = Annotated[str, Field(min_length=1, max_length=63, pattern=_DNS_LABEL)]
 DnsSubdomain: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=253, pattern=_DNS_SUBDOMAIN)
@@ -347,6 +348,29 @@ class Probes(Model):
     """Holds the other probes back until it succeeds."""
 
 
+def _requests_fit_limits(resources: Json | None) -> bool:
+    if resources is None:
+        return True
+    limits = resources.get("limits") or {}
+    return all(
+        parse_quantity(amount) <= parse_quantity(limits[name])
+        for name, amount in (resources.get("requests") or {}).items()
+        if name in limits
+    )
+
+
+REQUESTS_WITHIN_LIMITS = Rule(
+    cel="!has(self.resources) || !has(self.resources.requests)"
+    " || !has(self.resources.limits) || self.resources.requests.all(name,"
+    " !(name in self.resources.limits)"
+    " || quantity(string(self.resources.requests[name]))"
+    ".compareTo(quantity(string(self.resources.limits[name]))) <= 0)",
+    holds=lambda model: _requests_fit_limits(model.resources),
+    message="a request exceeds its limit",
+    at="resources.requests",
+)
+
+
 Strategy: TypeAlias = Literal[
     "MultiZone",
     "MultiRegion",
@@ -371,6 +395,7 @@ class Placement(Model):
             at="nodeSelector",
             reason="FieldValueRequired",
         ),
+        REQUESTS_WITHIN_LIMITS,
     )
 
     strategy: Strategy | None = None
@@ -530,7 +555,6 @@ class Autoscaling(Model):
             holds=lambda scaling: scaling.trigger_names_are_distinct,
             message="two triggers have the same name",
             at="triggers",
-            reason="FieldValueDuplicate",
         ),
     )
 
@@ -618,16 +642,7 @@ class Component(Model):
             at="podLabels",
             reason="FieldValueForbidden",
         ),
-        Rule(
-            cel="!has(self.resources) || !has(self.resources.requests)"
-            " || !has(self.resources.limits) || self.resources.requests.all(name,"
-            " !(name in self.resources.limits)"
-            " || quantity(string(self.resources.requests[name]))"
-            ".compareTo(quantity(string(self.resources.limits[name]))) <= 0)",
-            holds=lambda component: requests_fit_limits(component.resources),
-            message="a request exceeds its limit",
-            at="resources.requests",
-        ),
+        REQUESTS_WITHIN_LIMITS,
     )
 
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
@@ -707,18 +722,6 @@ def resources_in_one_place(placement: str) -> Rule:
         message=f"resources stand here and in {placement}: remove one",
         at="resources",
         reason="FieldValueForbidden",
-    )
-
-
-def requests_fit_limits(resources: Json | None) -> bool:
-    """Whether no request exceeds the limit of the same resource."""
-    if resources is None:
-        return True
-    limits = resources.get("limits") or {}
-    return all(
-        parse_quantity(amount) <= parse_quantity(limits[name])
-        for name, amount in (resources.get("requests") or {}).items()
-        if name in limits
     )
 
 

@@ -38,6 +38,7 @@ BackendName: TypeAlias = Annotated[
 
 # The Service of a pattern has its name, and starts with a letter.
 _NAME = "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+PatternName: TypeAlias = Annotated[str, Field(min_length=1, max_length=63, pattern=_NAME)]
 
 
 class PatternService(ServiceSpec):

@@ -26,9 +26,10 @@ class Rule:
     holds: Callable[[Any], bool] | None
     message: str
     at: str = ""
-    reason: Literal[
-        "FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"
-    ] = "FieldValueInvalid"
+    # Not FieldValueDuplicate: the API server leaves its message out.
+    reason: Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"] = (
+        "FieldValueInvalid"
+    )
 
     def text(self, value_of: Callable[[str], object]) -> str:
         """The message about one object, whose fields ``value_of`` gives by JSON name."""

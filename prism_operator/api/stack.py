@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prism_operator.api.backend import BackendType, Provider, provider_from_name, provider_from_url
 from prism_operator.api.common import (
+    REQUESTS_WITHIN_LIMITS,
     Affinity,
     Autoscaling,
     Bool,
@@ -33,13 +34,18 @@ from prism_operator.api.common import (
     Status,
     Tls,
     WorkloadStatus,
-    requests_fit_limits,
     resources_in_one_place,
 )
 from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import Json
 from prism_operator.api.namespace import NamespaceSettings, ProxyRef
-from prism_operator.api.pattern import BackendConfig, BackendName, PatternService, PatternType
+from prism_operator.api.pattern import (
+    BackendConfig,
+    BackendName,
+    PatternName,
+    PatternService,
+    PatternType,
+)
 from prism_operator.api.rules import Rule
 
 _PERCENTAGE = "^([1-9][0-9]?|100)%$"
@@ -185,7 +191,7 @@ class StackPattern(Component):
 
     RULES = (resources_in_one_place("runnerSpec"),)
 
-    name: DnsLabel
+    name: PatternName
     """Name of the PrismPattern, and of its Deployment and Service."""
     type: PatternType
     """Pattern to run, such as keyvalue, pubsub, consumer or producer."""
@@ -299,18 +305,7 @@ class Observability(Model):
 class PrismStackSpec(Model):
     """What the stack should be."""
 
-    RULES = (
-        Rule(
-            cel="!has(self.resources) || !has(self.resources.requests)"
-            " || !has(self.resources.limits) || self.resources.requests.all(name,"
-            " !(name in self.resources.limits)"
-            " || quantity(string(self.resources.requests[name]))"
-            ".compareTo(quantity(string(self.resources.limits[name]))) <= 0)",
-            holds=lambda spec: requests_fit_limits(spec.resources),
-            message="a request exceeds its limit",
-            at="resources.requests",
-        ),
-    )
+    RULES = (REQUESTS_WITHIN_LIMITS,)
 
     proxy: ProxySpec = ProxySpec()
     """The proxy. One replica with all defaults when not given."""
