@@ -39,8 +39,8 @@ def _unscaled(components: Mapping[str, Component]) -> list[str]:
 
 def _unplaced(components: Mapping[str, Component]) -> list[str]:
     return [
-        f"{path}.strategy {component.effective_placement.strategy} adds nothing in this version: "
-        "only what is given beside it places the pods"
+        f"{path}: placement strategy {component.effective_placement.strategy} adds nothing in this "
+        "version, only what is given beside it places the pods"
         for path, component in components.items()
         if component.effective_placement.strategy is not None
     ]
@@ -48,8 +48,8 @@ def _unplaced(components: Mapping[str, Component]) -> list[str]:
 
 def _even(components: Mapping[str, Component]) -> list[str]:
     return [
-        f"{path}.replicas is {component.replicas}: an even number of admins survives the loss of "
-        f"no more than {component.replicas - 1} would"
+        f"{path}.replicas is {component.replicas}: an even number of admins tolerates no more "
+        f"failures than {component.replicas - 1} of them would, so use an odd one"
         for path, component in components.items()
         if isinstance(component, AdminSpec)
         and component.replicas > 0
