@@ -72,6 +72,16 @@ class Kind(ABC):
         return False
 
     @property
+    def allows_unconditional_update(self) -> bool:
+        """Whether a PUT may leave out ``metadata.resourceVersion``."""
+        return True
+
+    @property
+    def allows_create_on_update(self) -> bool:
+        """Whether a PUT of an absent object creates it."""
+        return False
+
+    @property
     def storage(self) -> Resource:
         """The resource whose objects are stored; another one where two share a storage."""
         return self.resource
@@ -93,10 +103,14 @@ class Kind(ABC):
         """
 
     @abstractmethod
+    def blank(self) -> Json:
+        """The object that nothing was said about yet: what a create is compared with."""
+
+    @abstractmethod
     def read(self, stored: Json) -> Json:
         """A stored object as it is served: defaults that came after it was stored are in it."""
 
-    def admit(self, obj: Json, namespace_objects: Mapping[str, Json] | None = None) -> Json:  # noqa: ARG002
+    def admit(self, obj: Json) -> Json:
         """What the admission plugins that are on by default fill in when ``obj`` is created."""
         return obj
 
@@ -123,8 +137,9 @@ class Kind(ABC):
         ``metadata.resourceVersion`` must be specified where the real server says so.
         """
 
-    def warnings(self, new: Json, old: Json | None = None) -> tuple[str, ...]:  # noqa: ARG002
+    def warnings(self, new: Json, old: Json | None = None) -> tuple[str, ...]:
         """``Warning`` texts of the kind's strategy, in the server's order."""
+        del new, old
         return ()
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
@@ -158,9 +173,8 @@ class Catalog:
     def of(self, obj: ReadOnlyJson) -> Kind | None:
         """The kind of an object by its ``apiVersion`` and ``kind``, or None."""
         for kind in self._kinds.values():
-            if (
-                kind.resource.kind == obj.get("kind")
-                and kind.resource.api_version == obj.get("apiVersion")
+            if kind.resource.kind == obj.get("kind") and kind.resource.api_version == obj.get(
+                "apiVersion"
             ):
                 return kind
         return None
