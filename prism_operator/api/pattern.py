@@ -55,7 +55,7 @@ class BackendConfig(Model):
 
     RULES = (
         Rule(
-            cel="has(self.name) || !has(self.namespace)",
+            cel="has(self.name) || !has(self.__namespace__)",  # a reserved word of CEL
             holds=lambda config: config.name is not None or config.namespace is None,
             message="namespace is given without the name of a PrismBackend",
             at="name",
