@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,13 @@ _DEFINITIONS = (
 )
 
 
-def render_crds() -> dict[str, str]:
+def render_crds() -> Mapping[str, str]:
     """The CRDs as YAML, by the name of their file."""
+    return _rendered()
+
+
+@cache  # a second each time: half a megabyte of YAML
+def _rendered() -> Mapping[str, str]:
     return {
         f"{GROUP}_{crd['spec']['names']['plural']}.yaml": HEADER
         + yaml.safe_dump(crd, sort_keys=True, width=100, allow_unicode=True)

@@ -1,0 +1,123 @@
+"""Errors in the words a user needs, and the same offline as on the API server."""
+
+from __future__ import annotations
+
+import pytest
+
+from prism_operator.api.meta import Json
+from prism_operator.api.validation import InvalidObject, Problem, parse
+
+from .builders import a_backend, a_namespace, a_pattern, a_stack, a_stack_with_election
+from .rejections import REJECTIONS, Rejection
+
+
+def problems_of(obj: Json) -> list[str]:
+    with pytest.raises(InvalidObject) as caught:
+        parse(obj)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("rejection", REJECTIONS, ids=str)
+def test_rule_rejects_with_the_text_of_the_api_server(rejection: Rejection) -> None:
+    assert problems_of(rejection.obj) == [str(rejection)]
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        (a_stack(proxy={"port": 70000}), "spec.proxy.port: 70000 is above 65535"),
+        (a_stack(proxy={"port": "http"}), 'spec.proxy.port: "http" is not an integer'),
+        (a_stack(proxy={"replicas": -1}), "spec.proxy.replicas: -1 is below 0"),
+        (a_stack(proxy={"replicas": 1.5}), "spec.proxy.replicas: 1.5 is not an integer"),
+        (a_stack(proxy=[]), "spec.proxy: a list is not an object"),
+        (a_stack(admin={"enabled": "yes"}), 'spec.admin.enabled: "yes" is not true or false'),
+        (
+            a_stack(proxy={"placement": {"strategy": "MultiCloud"}}),
+            "spec.proxy.placement.strategy: \"MultiCloud\" is not one of 'MultiZone',"
+            " 'MultiRegion', 'DedicatedNodes', 'Spot', 'BackendProximity'"
+            " or 'ControlPlaneIsolation'",
+        ),
+        (
+            a_stack(proxy={"autoscaling": {"scaler": "vpa"}}),
+            "spec.proxy.autoscaling.scaler: \"vpa\" is not one of 'hpa' or 'keda'",
+        ),
+        (a_stack(patterns=[{"type": "a", "backend": "b"}]), "spec.patterns[0].name: is required"),
+        (
+            a_stack(patterns=[{"name": "a.b", "type": "a", "backend": "b"}]),
+            'spec.patterns[0].name: "a.b" does not match ^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$',
+        ),
+        (
+            a_stack(patterns=[{"name": "a", "type": "t", "backend": "b"}] * 2),
+            "spec.patterns: name a is there more than once",
+        ),
+        (a_stack(patterns={}), "spec.patterns: an object is not a list"),
+        (
+            a_backend(allowedNamespaces=["a", "b", "a"]),
+            "spec.allowedNamespaces: value a is there more than once",
+        ),
+        (
+            a_stack_with_election(leaseDuration="15"),
+            'spec.admin.leaderElection.leaseDuration: "15" does not match'
+            r" ^([0-9]{1,9}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$",
+        ),
+        (
+            a_stack_with_election(leaseDuration="999999999h"),
+            "spec.admin.leaderElection.renewDeadline:"
+            ' "999999999h" is longer than the 292 years a duration can say',
+        ),
+        (
+            a_stack(proxy={"resources": {"requests": {"cpu": "banana"}, "limits": {"cpu": 1}}}),
+            'spec.proxy.resources.requests: "banana" is not a quantity such as 500m, 2, 512Mi'
+            " or 1e3",
+        ),
+        (a_pattern(env={}), "spec.env: an object is not a list"),
+        (a_namespace(namespaceId=""), "spec.namespaceId: is empty"),
+        (
+            a_namespace(namespaceId="n" * 64),
+            "spec.namespaceId: is longer than 63 characters",
+        ),
+        (
+            {**a_stack(), "kind": "PrismStck"},
+            'kind: "PrismStck" is not one of PrismStack, PrismNamespace, PrismPattern,'
+            " PrismBackend",
+        ),
+        ({}, "kind: null is not one of PrismStack, PrismNamespace, PrismPattern, PrismBackend"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_error_names_the_field_what_it_holds_and_what_it_should(obj: Json, message: str) -> None:
+    assert problems_of(obj) == [message]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    stack = a_stack(
+        admin={"leaderElection": {"renewDeadline": "20s", "retryPeriod": "30s"}},
+        proxy={"podDisruptionBudget": {"maxUnavailable": "200%"}},
+    )
+
+    assert problems_of(stack) == [
+        "spec.proxy.podDisruptionBudget.maxUnavailable:"
+        " 200% is neither a number from 1 nor a percentage from 1% to 100%",
+        "spec.admin.leaderElection.renewDeadline: 20s is not below leaseDuration 15s",
+        "spec.admin.leaderElection.retryPeriod: 30s is not below renewDeadline 20s",
+    ]
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        a_backend(connection={"url": "redis://user:hunter2@redis" + "s" * 5000}),
+        a_backend(connection="redis://user:hunter2@redis"),
+        a_backend(provider="redis://user:hunter2@redis"),
+        a_backend(connection={"url": {"password": "hunter2"}}),
+        a_stack(backends=[{"name": "x", "type": "cache", "connectionString": "a://b:hunter2@c"}]),
+        a_stack(proxy={"env": "PASSWORD=hunter2" + "x" * 64}),
+    ],
+    ids=str,
+)
+def test_error_never_repeats_a_url_or_a_long_text(obj: Json) -> None:
+    assert "hunter2" not in " ".join(problems_of(obj))
+
+
+def test_problem_of_the_whole_object_has_no_path() -> None:
+    assert str(Problem("", "is not an object")) == "is not an object"
