@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from prism_operator.api.meta import CUSTOM_RESOURCE_DEFINITION, Json
+from simulator.apiserver.causes import INVALID, Cause, SchemaError
+from simulator.apiserver.custom import custom_kinds
 from simulator.apiserver.deletion import CRD_CLEANUP
 from simulator.apiserver.registry import Registry
 from simulator.apiserver.request import DeleteOptions
-from simulator.apiserver.statuses import method_not_allowed
+from simulator.apiserver.statuses import invalid, method_not_allowed
 from simulator.apiserver.types import Catalog, Kind
 
 _NAMES_ACCEPTED: Final = {
@@ -36,6 +38,18 @@ class Extensions:
         self._registry = registry
         self._catalog = catalog
         self._terminating: set[tuple[str, str]] = set()
+
+    def check(self, obj: Json) -> None:
+        """Refuses a definition whose schema or rules cannot be honoured."""
+        if obj["kind"] != CUSTOM_RESOURCE_DEFINITION.kind:
+            return
+        try:
+            custom_kinds(obj)
+        except SchemaError as error:
+            cause = Cause(INVALID, f"Invalid value: {error}", "spec.versions")
+            resource = CUSTOM_RESOURCE_DEFINITION
+            name = obj["metadata"].get("name", "")
+            raise invalid(resource.group, resource.kind, name, [cause]) from None
 
     def require_open(self, kind: Kind) -> None:
         """Refuses a new object of a kind whose definition is being deleted."""

@@ -204,6 +204,7 @@ class ApiServer:
     def _create(self, target: Target, body: Any, options: WriteOptions, warn: list[str]) -> Json:
         kind = target.kind
         obj = self._decode(kind, body, options, warn)
+        self._extensions.check(obj)
         self._extensions.require_open(kind)
         return self.registry.create(kind, target.namespace, obj, options, warn)
 
@@ -214,6 +215,7 @@ class ApiServer:
         obj = self._decode(kind, body, options, warn)
         _require_name(obj, name)
         _require_namespace(obj, target)
+        self._extensions.check(obj)
 
         def change(live: Json | None) -> Json:
             return managedfields.update(
@@ -244,6 +246,7 @@ class ApiServer:
             )
             _require_namespace(new, target)
             _require_name(new, name)
+            self._extensions.check(new)
             return managedfields.update(
                 kind, live, new, options.manager, self.registry.now(), target.subresource
             )
@@ -289,6 +292,7 @@ class ApiServer:
                 )
             _require_namespace(new, target)
             _require_name(new, name)
+            self._extensions.check(new)
             return new
 
         return self.registry.update(

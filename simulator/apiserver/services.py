@@ -12,7 +12,7 @@ from prism_operator.api.meta import Json
 from simulator.apiserver.causes import INVALID, Cause
 from simulator.apiserver.statuses import internal, invalid
 
-CLUSTER_IP_RANGE: Final = ipaddress.ip_network("10.0.0.0/16")
+CLUSTER_IP_RANGE: Final = ipaddress.ip_network("10.96.0.0/12")
 NODE_PORTS: Final = range(30000, 32768)
 _ALLOCATED: Final = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
