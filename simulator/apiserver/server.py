@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from prism_operator.api.meta import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Json, Resource
+from prism_operator.api.meta import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, POD, Json, Resource
 from prism_operator.ports import Clock
 from prism_operator.runtime.randomness import Streams
 from simulator.apiserver import managedfields, scale
@@ -37,6 +37,7 @@ from simulator.apiserver.statuses import (
     forbidden,
     method_not_allowed,
     not_found,
+    success,
     unsupported_media_type,
 )
 from simulator.apiserver.storage import Change, Storage
@@ -186,6 +187,8 @@ class ApiServer:
         if isinstance(request.body, bytes):
             raise bad_request("invalid JSON patch" if verb == "patch" else _undecodable(kind))
         created = False
+        if target.subresource == "binding":
+            return Response(201, self._bind(target, request.body))
         if target.subresource == "finalize":
             obj = self._finalize(target, request.body)
         elif target.subresource == "scale":
@@ -279,7 +282,9 @@ class ApiServer:
             except TypedError as error:
                 raise failure(500, "", str(error)) from None
             except DecodeError as error:
-                raise bad_request(str(error)) from None
+                if len(error.args) == 1:
+                    raise bad_request(str(error)) from None
+                raise _unconvertible(target, str(error.args[1])) from None
             if isinstance(new, managedfields.Conflicts):
                 raise apply_conflict(new.message, new.causes)
             uid = new["metadata"].get("uid")
@@ -342,6 +347,34 @@ class ApiServer:
             uid=wanted["metadata"].get("uid", ""),
         )
         return scale.of(kind, obj)
+
+    def _bind(self, target: Target, body: Any) -> Json:
+        """Gives a pod its node, once (registry/core/pod/storage, BindingREST)."""
+        node = body.get("target", {}).get("name") if isinstance(body, dict) else None
+        if not node:
+            raise bad_request(_undecodable(target.kind))
+        pod = self.registry.get(target.kind, target.namespace, target.name)
+        meta, resource = pod["metadata"], target.kind.resource
+        uid = (body.get("metadata") or {}).get("uid")
+        if uid and uid != meta["uid"]:
+            raise conflict(resource, target.name, f"pod {target.name} has another uid")
+        if "deletionTimestamp" in meta:
+            raise conflict(resource, target.name, f"pod {target.name} is being deleted")
+        if pod["spec"].get("nodeName"):
+            taken = f'pod {target.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+            raise conflict(resource, target.name, taken)
+        status = pod.get("status") or {}
+        others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": self.registry.now(),
+        }
+        status = {**status, "conditions": [*others, scheduled]}
+        bound = {**pod, "spec": {**pod["spec"], "nodeName": node}, "status": status}
+        self.registry.store(target.kind, target.namespace, bound)
+        return success({})
 
     def _finalize(self, target: Target, body: Any) -> Json:
         """Sets a namespace's own finalizers, and lets it go when the last is gone."""
@@ -447,6 +480,8 @@ def _verb(request: Request, target: Target) -> str:
         verbs = {"GET": "get", "PUT": "update", "PATCH": "patch"}
         if not target.subresource:
             verbs["DELETE"] = "delete"
+        if target.subresource == "binding":
+            verbs = {"POST": "create"}
     else:
         verbs = {"GET": "list", "DELETE": "deletecollection"}
         if target.namespace or not target.kind.resource.namespaced:
@@ -465,6 +500,8 @@ def _serves(kind: Kind, subresource: str) -> bool:
         return kind.has_status
     if subresource == "scale":
         return kind.scale is not None
+    if subresource == "binding":
+        return kind.resource == POD
     return subresource == "finalize" and kind.resource == NAMESPACE
 
 
@@ -514,6 +551,19 @@ def _invalid_patch(message: str) -> ApiError:
         "field": "patch",
     }
     return failure(422, "Invalid", text, {"causes": [cause]})
+
+
+def _unconvertible(target: Target, complaint: str) -> ApiError:
+    """An applied configuration that is well-formed, but not of its kind's types."""
+    resource = target.kind.resource
+    version = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+    return failure(
+        500,
+        "",
+        f"failed to convert new object ({target.namespace}/{target.name}; {version}) to proper"
+        f" version: unable to convert unstructured object to {version}: error decoding from json:"
+        f" {complaint}",
+    )
 
 
 def _require_name(obj: Json, name: str) -> None:
