@@ -17,8 +17,11 @@ class RefusedError(Exception):
     """The API server refused a write."""
 
     def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+        super().__init__(reason, message)  # all of it: SimPy makes exceptions anew from their args
+        self.reason, self.message = reason, message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, slots=True)

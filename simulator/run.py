@@ -1,0 +1,415 @@
+"""One scenario, run: the API server, its controllers, the operator and the world in one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from time import perf_counter
+from typing import TextIO
+
+from prism_operator.api.crd import build_crds
+from prism_operator.api.meta import (
+    NAMESPACE,
+    PRISM_PATTERN,
+    PRISM_STACK,
+    Json,
+    Ref,
+)
+from prism_operator.runtime.operator import Options
+from simulator.apiserver.garbage import GarbageCollector
+from simulator.apiserver.namespaces import NamespaceController
+from simulator.apiserver.request import Request
+from simulator.apiserver.server import ApiServer
+from simulator.checkers import all_checkers
+from simulator.clock import VirtualClock
+from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
+from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
+from simulator.cluster.nodes import HEARTBEAT_PERIOD_US, Machine, Pool, build_node
+from simulator.controllers.deployment import DeploymentController
+from simulator.controllers.disruption import DisruptionController
+from simulator.controllers.endpoints import EndpointsController
+from simulator.controllers.nodelifecycle import NodeLifecycle
+from simulator.controllers.objects import is_true
+from simulator.controllers.replicaset import ReplicaSetController
+from simulator.controllers.world import Change
+from simulator.expectations import Counters, Judges, described
+from simulator.inputs import BadInputError
+from simulator.kernel import SECOND_US, Component, Kernel, Phase, Us
+from simulator.operators import OperatorProcess
+from simulator.randomness import Streams
+from simulator.scenario import Event, LoadedScenario, NodeLossAction
+from simulator.scheduling.scheduler import Scheduler
+from simulator.trace import Trace
+from simulator.user import User
+
+CONTROLLER_MANAGER = "kube-controller-manager"
+LEASE_NAMESPACE = "prism-system"
+SYNCS_PER_INSTANT_MAX = 1_000_000
+VIOLATIONS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to."""
+
+    scenario: str
+    seed: int
+    simulated_s: float
+    wall_s: float
+    ready: int
+    of: int  # stacks and stand-alone patterns
+    restarts: int
+    evictions: int
+    met: int
+    expected: int
+    log_hash: str
+    # One line for every expectation that was not met and every promise that was broken.
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.failures
+
+
+@lru_cache(maxsize=1)
+def _crds() -> tuple[Json, ...]:
+    return build_crds()
+
+
+class Simulation:
+    """A cluster in virtual time with the operator in it."""
+
+    def __init__(
+        self, loaded: LoadedScenario, *, seed: int | None = None, log: TextIO | None = None
+    ) -> None:
+        self._loaded, scenario = loaded, loaded.scenario
+        self.scenario, self.seed = scenario, scenario.seed if seed is None else seed
+        self.kernel = Kernel()
+        self.clock = VirtualClock(self.kernel, scenario.clock.start)
+        self.server = ApiServer(self.clock, seed=self.seed)
+        self.cache = Cache(self.server)
+        self.trace = Trace(log)
+        self.user = User(self.server)
+        self.evictions = 0
+        self._streams = Streams(self.seed)
+        self._violations: list[str] = []
+        self._checkers = all_checkers(self.cache)
+        self._check_due = False
+        self.machines: dict[str, Machine] = {}
+        self._build_control_plane()
+        self.operators = self._build_operators()
+        counters = Counters(
+            lambda: self.kubelets.restarts,
+            lambda: self.evictions,
+            lambda: sum(operator.writes for operator in self.operators),
+        )
+        self.judges = Judges(self.cache, counters, scenario.duration)
+        self.judges.expect(scenario.expect)
+        self.cache.on_change(self._changed)
+        self._install()
+        self._register_nodes()
+        self._plan()
+
+    # Setting up
+
+    def _install(self) -> None:
+        for crd in _crds():
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            self._must(Request("POST", path, body=crd))
+        name = {"name": LEASE_NAMESPACE}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": name}
+        self._must(Request("POST", NAMESPACE.path(), body=namespace))
+
+    def _must(self, request: Request) -> None:
+        response = self.server.handle(request)
+        if response.status >= 400:
+            raise RuntimeError(f"{request.method} {request.path}: {response.body}")
+
+    def _register_nodes(self) -> None:
+        machines = self.machines
+        world, cluster = self._world("kubelet"), self.scenario.cluster
+        for pool_name, spec in sorted(cluster.pools.items()):
+            taints = [t.model_dump(exclude_defaults=True) for t in spec.taints]
+            pool = Pool(
+                name=pool_name,
+                zones=spec.zones or cluster.zones,
+                count=spec.count,
+                allocatable=spec.allocatable,
+                labels=spec.labels,
+                taints=taints,
+                region=cluster.region,
+            )
+            for name, zone in pool.nodes():
+                offset = self._streams.stream("heartbeat", name).randrange(HEARTBEAT_PERIOD_US)
+                machines[name] = Machine(name, zone, offset, ordinal=len(machines))
+                node = build_node(pool, name, zone, len(machines), self.clock.unix_us())
+                created = world.create(node)
+                if "status" not in created or not is_true(created, "Ready"):
+                    world.update({**created, "status": node["status"]}, "status")
+
+    def _build_control_plane(self) -> None:
+        cluster = self.scenario.cluster
+        manager = self._world(CONTROLLER_MANAGER)
+        self._sync_loops = (
+            DeploymentController(manager),
+            ReplicaSetController(manager),
+            DisruptionController(manager),
+            EndpointsController(manager, ENDPOINT_SLICE),
+        )
+        self._node_lifecycle = NodeLifecycle(
+            manager,
+            self.cache.pods_on,
+            lambda name: self.machines[name].last_heartbeat(self.kernel.now_us),
+            self._evicted,
+        )
+        self._garbage = GarbageCollector(self.server)
+        self._namespaces = NamespaceController(self.server)
+        self._manager = Component(
+            self.kernel,
+            Phase.CONTROLLER,
+            CONTROLLER_MANAGER,
+            self._run_controllers,
+            cluster.reaction.controllers,
+        )
+        self._scheduler = Scheduler(self._world("default-scheduler"))
+        self._scheduling = Component(
+            self.kernel,
+            Phase.SCHEDULER,
+            "kube-scheduler",
+            self._scheduler.step,
+            cluster.reaction.scheduler,
+        )
+        pods = cluster.pods
+        self.kubelets = Kubelets(
+            self.kernel,
+            self._world("kubelet"),
+            self.machines,
+            PodTimings(pods.pull, pods.start, pods.ready, pods.stop),
+            [
+                ImageBehaviour(i.match, i.pulls, i.becomes_ready, i.crash_after, i.ready)
+                for i in cluster.images
+            ],
+            self._streams,
+        )
+
+    def _build_operators(self) -> list[OperatorProcess]:
+        spec = self.scenario.operator
+        options = Options(
+            watch_namespaces=spec.watch_namespaces,
+            leader_elect=spec.leader_elect,
+            lease_namespace=LEASE_NAMESPACE,
+        )
+        return [
+            OperatorProcess(
+                self.kernel,
+                self.server,
+                self.clock,
+                self._streams,
+                options,
+                ordinal=ordinal,
+                via=spec.via,
+                reaction_us=self.scenario.cluster.reaction.operator,
+                tell=self._tell,
+            )
+            for ordinal in range(spec.replicas)
+        ]
+
+    def _plan(self) -> None:
+        """Puts everything the scenario says on the calendar."""
+        self.kernel.at(0, Phase.SCENARIO, "", self._begin)
+        for i, event in enumerate(self.scenario.timeline):
+            key = f"{i:06d}"
+            self.kernel.at(event.at, Phase.SCENARIO, key, partial(self._happen, event))
+        self.kernel.at(self.scenario.duration, Phase.CHECK, "", self._check)
+
+    def _world(self, manager: str) -> ApiWorld:
+        return ApiWorld(self.server, self.cache, self.clock, manager)
+
+    # Running
+
+    def run(self) -> Result:
+        """Runs the scenario to its end.
+
+        Raises:
+            BadInputError: The API server refused something that the scenario does.
+        """
+        began = perf_counter()  # how long it took, never what happens
+        self.kernel.run_until(self.scenario.duration)
+        self._check()
+        self.judges.finish()
+        return self._result(perf_counter() - began)
+
+    def run_until(self, seconds: float) -> None:
+        """Goes on to a point in simulated time; for tests that look in between."""
+        self.kernel.run_until(round(seconds * SECOND_US))
+
+    def _begin(self) -> None:
+        for name in self.scenario.manifests:
+            self._apply(name)
+        for operator in self.operators:
+            operator.start()
+
+    def _apply(self, name: str) -> None:
+        for manifest in self._loaded.manifests[name]:
+            self.user.apply(manifest)
+
+    def _happen(self, event: Event) -> None:
+        name = event.name or event.action
+        self.trace.record(self.kernel.now_us, "event", name)
+        if event.name is not None:
+            self.judges.happened(event.name, self.kernel.now_us)
+            for deadline in self.judges.deadlines():
+                self.kernel.at(deadline + 1, Phase.CHECK, "", self._check)
+        self._act(event)
+        self._check_soon()
+
+    def _act(self, event: Event) -> None:
+        for name in event.apply or ():
+            self._apply(name)
+        if event.patch is not None:
+            self.user.patch(event.patch.target, event.patch.patch)
+        if event.delete is not None:
+            self.user.delete(event.delete.target, event.delete.cascade)
+        if event.scale is not None:
+            self.user.scale(event.scale.target, event.scale.replicas)
+        if event.rollout_restart is not None:
+            self.user.rollout_restart(event.rollout_restart, self.clock.unix_us())
+        if event.node_loss is not None:
+            self._lose(event.node_loss)
+        if (crash := event.operator_crash) is not None:
+            self._operator(crash.replica).kill(
+                after_writes=crash.after_writes, restart_after_us=crash.restart_after
+            )
+        if event.operator_restart is not None:
+            restart = event.operator_restart
+            self._operator(restart.replica).restart(restart.after)
+
+    def _operator(self, replica: int) -> OperatorProcess:
+        if replica >= len(self.operators):
+            raise BadInputError(
+                [
+                    f"{self._loaded.path}: there is no operator replica {replica}, "
+                    f"operator.replicas is {len(self.operators)}"
+                ]
+            )
+        return self.operators[replica]
+
+    def _lose(self, loss: NodeLossAction) -> None:
+        names = sorted(
+            m.name for m in self.machines.values() if loss.node == m.name or loss.zone == m.zone
+        )
+        if not names:
+            wanted = f'node "{loss.node}"' if loss.node else f'a node in zone "{loss.zone}"'
+            known = ", ".join(sorted(self.machines))
+            raise BadInputError(
+                [f"{self._loaded.path}: nodeLoss: there is no {wanted}; there are {known}"]
+            )
+        for name in names:
+            self.kubelets.lose(name)
+            self._tell("lost", f"Node {name}")
+            if loss.for_ is not None:
+                back = self.kernel.now_us + loss.for_
+                self.kernel.at(back, Phase.NODE, name, partial(self._recover, name))
+        self._manager.wake()
+
+    def _recover(self, name: str) -> None:
+        self._tell("back", f"Node {name}")
+        self.kubelets.recover(name)
+
+    def _changed(self, change: Change) -> None:
+        """Tells everybody about a write, within the write."""
+        now = self.kernel.now_us
+        self.trace.record_change(now, change)
+        for checker in self._checkers:
+            self._note(checker.name, checker.changed(change, now))
+        for loop in self._sync_loops:
+            loop.changed(change)
+        self._node_lifecycle.changed(change)
+        self._manager.wake()
+        if self._scheduler.changed(change):
+            self._scheduling.wake()
+        self.kubelets.changed(change)
+        for operator in self.operators:
+            operator.changed(change)
+        self._check_soon()
+
+    def _run_controllers(self) -> Us | None:
+        """kube-controller-manager: every queue until nothing is left to do at this instant."""
+        for _ in range(SYNCS_PER_INSTANT_MAX):
+            if not (
+                any(loop.sync_next() for loop in self._sync_loops)
+                or self._garbage.step()
+                or self._namespaces.step()
+            ):
+                break
+        dues = [self._node_lifecycle.step(self.kernel.now_us)]
+        started = self.clock.unix_us() - self.kernel.now_us
+        for loop in self._sync_loops:
+            due = loop.queue.next_due_us()
+            dues.append(None if due is None else due - started)
+        return min((due for due in dues if due is not None), default=None)
+
+    def _evicted(self, ref: Ref) -> None:
+        self.evictions += 1
+        self._tell("evicted", str(ref))
+
+    # Judging
+
+    def _check_soon(self) -> None:
+        if not self._check_due:
+            self._check_due = True
+            self.kernel.at(self.kernel.now_us, Phase.CHECK, "", self._check)
+
+    def _check(self) -> None:
+        self._check_due = False
+        now = self.kernel.now_us
+        for checker in self._checkers:
+            self._note(checker.name, checker.rested(now))
+        self.judges.look(now)
+
+    def _note(self, checker: str, violations: Iterable[str]) -> None:
+        for violation in violations:
+            at = f"{self.kernel.now_us / SECOND_US:.3f} s"
+            self._violations.append(f"broken promise {checker} at {at}: {violation}")
+
+    def _tell(self, what: str, about: str) -> None:
+        self.trace.record(self.kernel.now_us, what, about)
+
+    def _result(self, wall_s: float) -> Result:
+        failures = [
+            f"expected {described(judge.expectation)}: {judge.why}"
+            for judge in self.judges.judges
+            if not judge.verdict
+        ]
+        ready, of = self._readiness()
+        more = len(self._violations) - VIOLATIONS_SHOWN_MAX
+        return Result(
+            scenario=self._loaded.name,
+            seed=self.seed,
+            simulated_s=self.kernel.now_us / SECOND_US,
+            wall_s=wall_s,
+            ready=ready,
+            of=of,
+            restarts=self.kubelets.restarts,
+            evictions=self.evictions,
+            met=sum(bool(judge.verdict) for judge in self.judges.judges),
+            expected=len(self.judges.judges),
+            log_hash=self.trace.hash,
+            failures=(
+                *failures,
+                *self._violations[:VIOLATIONS_SHOWN_MAX],
+                *([f"… and {more} more broken promises"] if more > 0 else ()),
+            ),
+        )
+
+    def _readiness(self) -> tuple[int, int]:
+        stacks = list(self.cache.list(PRISM_STACK))
+        alone = [
+            pattern
+            for pattern in self.cache.list(PRISM_PATTERN)
+            if not pattern["metadata"].get("ownerReferences")
+        ]
+        tops = [*stacks, *alone]
+        return sum(is_true(obj, "Ready") for obj in tops), len(tops)
