@@ -45,6 +45,11 @@ _AUDIT_POLICY: Json = {
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
+        # Reviews are questions, though one "creates" them.
+        {
+            "level": "None",
+            "resources": [{"group": "authorization.k8s.io"}, {"group": "authentication.k8s.io"}],
+        },
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
         {"level": "None"},
     ],
