@@ -200,7 +200,7 @@ class TestCheckAccess:
 
 def test_every_request_is_counted_with_its_code(serve, connect_to):
     metrics = PrometheusMetrics()
-    server = serve(Answer({"items": [], "metadata": {"resourceVersion": "1"}}), None)
+    server = serve(Answer(a_status(403, "Forbidden"), 403), None)
     reader = connect_to(server, on_request=metrics.requested).reader()
 
     reader.list(CONFIG_MAP)
@@ -208,6 +208,6 @@ def test_every_request_is_counted_with_its_code(serve, connect_to):
 
     host = server.url.removeprefix("http://")
     text = metrics.expose().decode()
-    for code in ("200", "<error>"):
+    for code in ("403", "<error>"):
         line = f'rest_client_requests_total{{code="{code}",host="{host}",method="GET"}} 1.0'
         assert line in text

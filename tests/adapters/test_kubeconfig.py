@@ -63,6 +63,15 @@ class TestWhichFile:
         assert target.user == {"token": "t"}  # both have it
         assert target.context == "test"  # only the second says which is current
 
+    def test_the_first_current_context_wins(self, tmp_path, no_service_account):
+        first = write_kubeconfig(tmp_path / "first", cluster=SERVER, user={})
+        second = tmp_path / "second"
+        second.write_text("current-context: other\ncontexts: [{name: other, context: {}}]")
+
+        target = find(account=no_service_account, KUBECONFIG=f"{first}{os.pathsep}{second}")
+
+        assert target.context == "test"
+
     def test_paths_are_relative_to_the_file_they_stand_in(self, tmp_path, no_service_account):
         (tmp_path / "deep").mkdir()
         (tmp_path / "deep" / "ca.crt").write_text("pem")

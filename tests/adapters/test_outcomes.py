@@ -159,6 +159,13 @@ class TestRetryAfter:
         assert outcome.reason == Reason.THROTTLED
         assert 50 < outcome.retry_after_s <= 60
 
+    def test_a_date_in_the_past_is_now(self, writer_of):
+        headers = (("Retry-After", "Mon, 02 Mar 2020 00:00:00 GMT"),)
+
+        outcome = writer_of(Answer(b"", 429, "text/plain", headers)).create(a_config_map(), "m")
+
+        assert outcome.retry_after_s == 0
+
     @pytest.mark.parametrize("header", ["soon", "-5", "", "1e9", "Mon, 99 Foo 2026"])
     def test_what_is_neither_is_ignored(self, writer_of, header):
         answer = Answer(a_status(429, "x"), 429, headers=(("Retry-After", header),))
