@@ -13,6 +13,8 @@ from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.planning.labels import Labels
 
 _HOSTNAME: Final = "kubernetes.io/hostname"
+_SURGING: Final[Json] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+_IN_PLACE: Final[Json] = {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def pod_placement(component: Component, affinity: Json | None) -> Json:
@@ -51,15 +53,20 @@ def refused_placement(component: Component, *, privileged: bool) -> str | None:
     )
 
 
-def rollout_strategy(affinity: ReadOnlyJson | None, pod_labels: Labels) -> Json | None:
-    """The rollout strategy that the placement needs, or None where the default does.
+def rollout_strategy(given: Json | None, affinity: ReadOnlyJson | None, pod_labels: Labels) -> Json:
+    """The user's rollout strategy, or the one that the placement needs; complete in either case.
 
     Pods that repel each other from nodes cannot surge: with as many replicas as nodes the new pod
     would wait for a place that only the old one can give.
     """
-    if not _repels_itself(affinity, pod_labels):
-        return None
-    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    if given is not None and given.get("type") == "Recreate":
+        return given
+    surges = given is not None or not _repels_itself(affinity, pod_labels)
+    defaults = _SURGING if surges else _IN_PLACE
+    # What the server would add is said, so that it is ours: a default that nobody owns would stay
+    # beside a later Recreate, which the server then refuses.
+    rolling = {**defaults, **((given or {}).get("rollingUpdate") or {})}
+    return {"type": "RollingUpdate", "rollingUpdate": rolling}
 
 
 def _repels_itself(affinity: ReadOnlyJson | None, pod_labels: Labels) -> bool:

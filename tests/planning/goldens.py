@@ -25,7 +25,7 @@ def world_of(sample: Path) -> World:
 
 
 def render(sample: Path) -> str:
-    """The golden of a sample: created objects, then statuses at first and in the end, and Events."""
+    """The golden of a sample: created objects, statuses at first and in the end, and Events."""
     world = world_of(sample)
     prism = [ref for ref in sorted(world.objects) if ref.resource in PRISM_RESOURCES]
     first = {str(ref): world.plan(ref).status for ref in prism}
@@ -64,7 +64,7 @@ def main() -> None:
         stale.unlink()
     for sample in SAMPLES:
         (GOLDENS / sample.name).write_text(render(sample))
-    print(f"{len(SAMPLES)} goldens in {GOLDENS.relative_to(ROOT)}")  # noqa: T201
+    print(f"{len(SAMPLES)} goldens in {GOLDENS.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,9 @@ def test_what_is_kept_is_neither_written_nor_deleted() -> None:
     assert children == Children()
 
 
-def test_an_object_on_its_way_out_is_neither_deleted_again_nor_recreated_before_it_is_gone() -> None:
+def test_an_object_on_its_way_out_is_neither_deleted_again_nor_recreated_before_it_is_gone() -> (
+    None
+):
     leaving = stored(wanted(), deletionTimestamp="2026-01-01T00:00:00Z")
 
     assert plan([], leaving).writes == ()

@@ -47,7 +47,7 @@ def test_the_worst_verdict_decides(case: str) -> None:
 
     found = conditions(*verdicts)
 
-    assert [c.type for c in found] == "Ready Progressing Degraded Reconciling Stalled".split()
+    assert [c.type for c in found] == ["Ready", "Progressing", "Degraded", "Reconciling", "Stalled"]
     assert " ".join(c.status for c in found) == expected
 
 

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prism_operator.planning.diff import difference
@@ -113,21 +113,24 @@ values = st.recursive(
     lambda inner: st.one_of(
         st.dictionaries(names, inner, min_size=1), st.lists(inner, min_size=1, max_size=3)
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
 objects = st.dictionaries(names, values)
 
 
+@settings(max_examples=40)
 @given(objects)
 def test_nothing_differs_from_itself(obj: dict[str, Any]) -> None:
     assert difference(obj, copy.deepcopy(obj)) is None
 
 
+@settings(max_examples=40)
 @given(objects, objects)
 def test_foreign_fields_beside_ours_never_differ(ours: Any, theirs: Any) -> None:
     assert difference({"ours": ours}, {"ours": {**ours, "foreign": theirs}}) is None
 
 
+@settings(max_examples=40)
 @given(objects, st.data())
 def test_every_lost_field_is_found(obj: dict[str, Any], data: st.DataObject) -> None:
     if not obj:

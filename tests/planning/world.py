@@ -1,4 +1,4 @@
-"""A cluster small enough to be obvious: it takes plans in, adds what a real one adds, and rolls out.
+"""A cluster small enough to be obvious: carries plans out, adds what a real one adds, rolls out.
 
 It has only what the planner's laws need: create, a server-side apply that keeps what others own,
 delete, defaults, and Deployments that become complete when told to.
@@ -16,6 +16,7 @@ from prism_operator.planning import PLANNERS
 from prism_operator.planning.observed import FrozenSnapshot, Observed
 from prism_operator.planning.plan import Apply, Create, Delete, Emit, Plan
 from prism_operator.planning.settings import Settings
+
 from .builders import NOW, SETTINGS
 
 _LIST_KEYS = {
@@ -158,7 +159,7 @@ def server_side_apply(live: Json, before: Json, new: Json) -> Json:
 
 
 def with_defaults(obj: Json) -> Json:
-    """What the API server makes of an object: defaults, canonical quantities, dropped zero values."""
+    """What the API server makes of it: defaults, canonical quantities, dropped zero values."""
     obj = copy.deepcopy(obj)
     if obj["kind"] == "Service":
         obj["spec"].setdefault("clusterIP", "10.0.0.1")
@@ -167,7 +168,11 @@ def with_defaults(obj: Json) -> Json:
         obj["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = "1"
         spec = obj["spec"]
         spec.setdefault("progressDeadlineSeconds", 600)
-        spec.setdefault("strategy", {"type": "RollingUpdate", "rollingUpdate": {}})
+        strategy = spec.setdefault("strategy", {"type": "RollingUpdate"})
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            for bound in ("maxSurge", "maxUnavailable"):
+                rolling.setdefault(bound, "25%")
         pod = spec["template"]["spec"]
         pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}
         pod.setdefault("terminationGracePeriodSeconds", 30)

@@ -9,16 +9,8 @@ from prism_operator.planning.resources.pod_template import Workload, build_pod_t
 
 def build_deployment(workload: Workload) -> Json:
     """The Deployment; ``spec.selector`` is the workload's and never changes for its name."""
-    spec: Json = {
-        "replicas": workload.replicas,
-        "selector": {"matchLabels": dict(workload.selector)},
-        "template": build_pod_template(workload),
-    }
-    strategy = workload.component.strategy or rollout_strategy(
-        workload.affinity, {**workload.component.pod_labels, **workload.labels}
-    )
-    if strategy:
-        spec["strategy"] = strategy
+    component = workload.component
+    pod_labels = {**component.pod_labels, **workload.labels}
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
@@ -27,5 +19,10 @@ def build_deployment(workload: Workload) -> Json:
             "namespace": workload.namespace,
             "labels": dict(workload.labels),
         },
-        "spec": spec,
+        "spec": {
+            "replicas": workload.replicas,
+            "selector": {"matchLabels": dict(workload.selector)},
+            "strategy": rollout_strategy(component.strategy, workload.affinity, pod_labels),
+            "template": build_pod_template(workload),
+        },
     }
