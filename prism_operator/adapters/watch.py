@@ -91,7 +91,7 @@ class HttpWatch:
         session = self._client.new_session()
         try:
             end = self._read(session)
-        except Exception as error:  # noqa: BLE001, RUF100  a dead thread would be a silent watch
+        except Exception as error:  # broad: a dead thread would be a silent watch
             end = failure_of_error(error, f"watch of {self._resource.plural}")
         finally:
             session.close()
