@@ -16,25 +16,28 @@ _QUANTITY = re.compile(
     r"(?:(?P<binary>[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]{1,9})|(?P<decimal>[numkMGTPE]?))",
     re.ASCII,
 )
-_EXACT = Context(prec=200)
+_LENGTH_MAX = 100
+_EXACT = Context(prec=400)  # exact for every text of that length
 _NANO = Decimal("1e-9")
-_MAX = Decimal(2**63 - 1)
+_BINARY_MAX = Decimal(2**63 - 1)
 
 
 def parse_quantity(value: str | int | float) -> Decimal:
     """The amount a quantity stands for: ``"2000m"`` and ``2`` are both Decimal 2.
 
-    Like the API server, finer amounts than a billionth round away from zero, and larger ones than
-    2^63-1 are cut. Raises ValueError for what is no quantity.
+    Like the API server, finer amounts than a billionth round away from zero, and larger ones with
+    a binary suffix than 2^63-1 are cut. Raises ValueError for what is no quantity.
     """
     return _parse(value)[0]
 
 
 def canonical_quantity(value: str | int | float) -> str:
-    """The text the API server returns: ``"2"`` for ``"2000m"``, ``"1Gi"`` for ``"1024Mi"``.
+    """The canonical text: ``"2"`` for ``"2000m"``, ``"1Gi"`` for ``"1024Mi"``.
 
     Two quantities of one style (binary, decimal, exponent) are equal exactly when their canonical
-    texts are. Raises ValueError for what is no quantity.
+    texts are. The API server returns this text, except that it mistakes a few for canonical and
+    returns them as they came (``1.``, ``+1``, ``01``, ``1E3``). Raises ValueError for what is no
+    quantity.
     """
     amount, style = _parse(value)
     if amount == 0:
@@ -53,20 +56,19 @@ def canonical_quantity(value: str | int | float) -> str:
 
 
 def _parse(value: str | int | float) -> tuple[Decimal, str]:
-    match = None if isinstance(value, bool) else _QUANTITY.fullmatch(str(value))
+    text = str(value)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LENGTH_MAX else None
     if match is None:
-        raise ValueError(f'"{value}" is not a quantity such as 500m, 2, 512Mi or 1e3')
+        raise ValueError(f'"{text[:_LENGTH_MAX]}" is not a quantity such as 500m, 2, 512Mi or 1e3')
     amount = Decimal(match["number"])
     if match["binary"]:
-        style, amount = (
-            "binary",
-            _EXACT.multiply(amount, 1024 ** _BINARY_EXPONENTS[match["binary"]]),
-        )
+        style = "binary"
+        amount = _EXACT.multiply(amount, 1024 ** _BINARY_EXPONENTS[match["binary"]])
+        amount = max(-_BINARY_MAX, min(_BINARY_MAX, amount))
     elif match["exponent"] is not None:
         style, amount = "exponent", _scaled(amount, int(match["exponent"]))
     else:
         style, amount = "decimal", _scaled(amount, _DECIMAL_EXPONENTS[match["decimal"]])
-    amount = max(-_MAX, min(_MAX, amount))
     return amount.quantize(_NANO, rounding=ROUND_UP, context=_EXACT), style
 
 

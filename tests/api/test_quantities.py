@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prism_operator.api.quantities import canonical_quantity, parse_quantity
 
-from .quantity_table import QUANTITIES
+from .quantity_table import KEPT_AS_WRITTEN, QUANTITIES
 
 _SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "e2", "E-3"]
 _TEXTS = st.builds(
@@ -58,6 +58,19 @@ def test_equal_amounts_of_one_style_have_one_text(milli: int, padding: int) -> N
     assert parse_quantity(f"{'0' * padding}1") == 1
 
 
-def test_absurd_exponents_cost_nothing_and_stay_in_bounds() -> None:
-    assert parse_quantity("1e999999999") == 2**63 - 1
+def test_absurd_texts_cost_nothing() -> None:
+    assert parse_quantity("1e999999999") > 2**63
     assert parse_quantity("1e-999999999") == Decimal("1e-9")
+    assert parse_quantity("9" * 98 + "Ei") == 2**63 - 1
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity("9" * 101)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    list(zip(KEPT_AS_WRITTEN, ("1", "1", "1", "1e3", "10m", "1Ki"), strict=True)),
+)
+def test_canonical_text_is_one_even_where_the_api_server_keeps_another(
+    text: str, canonical: str
+) -> None:
+    assert canonical_quantity(text) == canonical
