@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCAL = $(BIN)/python -m e2e.local
 
-# What prism-sim runs; a seed of its own for every scenario: make sim SEED=7
-SCENARIOS ?= scenarios
+# make sim SCENARIOS=scenarios/node-loss.yaml SEED=7
+SCENARIOS ?=
 SEED ?=
 # Further arguments of pytest: make test ARGS="-k stack -x"
 ARGS ?=
@@ -29,7 +29,7 @@ help: ## Show this list.
 ##@ Try it (Python and make are enough)
 
 .PHONY: sim
-sim: $(READY) ## Run every scenario in simulated time. SCENARIOS=dir SEED=n
+sim: $(READY) ## Run every scenario in simulated time. SCENARIOS="file …" SEED=n
 	@$(BIN)/prism-sim run $(if $(SEED),--seed $(SEED)) $(SCENARIOS)
 
 .PHONY: test
@@ -65,8 +65,30 @@ uninstall: $(READY) ## Remove the CRDs; refuses while Prism resources exist, unl
 ##@ Work on it
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, layers, generated files, determinism.
-	@$(BIN)/python -m benchmarks.check
+check: check-format check-lint check-types check-layers check-generated check-determinism ## Format, lint, types, layers, generated files, determinism.
+
+.PHONY: check-format check-lint check-types check-layers check-generated check-determinism
+check-format: $(READY)
+	@$(BIN)/ruff format --quiet --diff .
+check-lint: $(READY)
+	@$(BIN)/ruff check .
+check-types: $(READY)
+	@$(BIN)/mypy
+check-layers: $(READY)
+	@$(BIN)/lint-imports
+check-generated: $(READY)
+	@$(BIN)/python -m prism_operator.api.crd --check
+	@$(BIN)/uv lock --quiet --check
+check-determinism: $(READY)
+	@scripts/check-determinism
+
+.PHONY: crds
+crds: $(READY) ## Write crds/ and config/ from the models.
+	@$(BIN)/python -m prism_operator.api.crd --write
+
+.PHONY: goldens
+goldens: $(READY) ## Write the golden plans; read the difference before you commit it.
+	@$(BIN)/python -m tests.planning.goldens
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what the linter can.
@@ -80,6 +102,13 @@ test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_K
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.
 	@PRISM_DEEP=1 $(BIN)/pytest -q $(ARGS) tests e2e
+
+# How many PrismPatterns the operator is timed with: make bench COUNTS="100 500"
+COUNTS ?= 100 500 2000
+
+.PHONY: bench
+bench: $(READY) ## Print figures as JSON lines: the operator with COUNTS="100 500 2000" patterns.
+	@$(BIN)/python -m benchmarks.operator_ladder $(COUNTS)
 
 .PHONY: clean
 clean: ## Remove .venv, caches and the local cluster.
