@@ -8,6 +8,7 @@
 | timestamps that the server sets | time passes | that they are there |
 | order of managedFields | by time, and time passes | as a set |
 | position and type names in a decoder's complaint | Go's, for people | not |
+| the difference quoted when a pod's immutable fields change | Go's structs, for people | not |
 | the object quoted in a complaint about a patch | field order of Go's structs | not |
 """
 
@@ -28,9 +29,13 @@ _GENERATED: Final = re.compile(r"\bgen-[a-z0-9]{5}\b")
 _VERSION_IN_TEXT: Final = re.compile(r"(ResourceVersion in (?:precondition|record) \()(\d+)(\))")
 _TOO_LARGE: Final = re.compile(r"(resource version: )\d+(, current: )\d+")
 _PATCH_VALUE: Final = re.compile(
-    r'(patch: )?Invalid value: (?:"\{.*\}"|"map\[.*\]"|"")(: )', re.DOTALL
+    r'Invalid value: "(?:\{.*\}|map\[.*\])": (strict decoding error: )?(.*)', re.DOTALL
 )
 _DECODER: Final = re.compile(r"((?:cannot be handled as an? \w+|unrecognized[^:]*): ).*", re.DOTALL)
+_CONTINUE: Final = re.compile(r"(continue key is not valid).*", re.DOTALL)
+_POD_DIFFERENCE: Final = re.compile(
+    r"(pod updates may not change fields other than [^\n]*).*", re.DOTALL
+)
 
 
 class Normaliser:
@@ -55,7 +60,9 @@ class Normaliser:
         if isinstance(value, dict):
             if "items" in value and isinstance(value.get("metadata"), dict):
                 return self._list(value)
-            return {key: self._entry(key, value[key]) for key in sorted(value)}
+            if _is_about_patch(value):
+                value = _without_object(value)
+            return {self._key(key): self._entry(key, value[key]) for key in sorted(value)}
         if isinstance(value, list):
             return [self.value(item) for item in value]
         return self._text(value) if isinstance(value, str) else value
@@ -79,6 +86,10 @@ class Normaliser:
             return sorted(entries, key=lambda e: json.dumps(e, sort_keys=True))
         return self.value(value)
 
+    def _key(self, key: str) -> str:
+        """A key of managedFields may name a uid."""
+        return self._text(key) if key.startswith("k:") else key
+
     def _text(self, text: str) -> str:
         text = text.replace(self._namespace, "<namespace>")
         for what, pattern in (("uid", _UID), ("address", _ADDRESS), ("name", _GENERATED)):
@@ -86,7 +97,8 @@ class Normaliser:
                 text = text.replace(found, self._number(what, found))
         text = _VERSION_IN_TEXT.sub(lambda m: m[1] + self._number("version", m[2]) + m[3], text)
         text = _TOO_LARGE.sub(r"\1<number>\2<number>", text)
-        text = _PATCH_VALUE.sub(r"\1Invalid value: <object>\2", text)
+        text = _CONTINUE.sub(r"\1", text)
+        text = _POD_DIFFERENCE.sub(r"\1", text)
         if "strict decoding error" not in text:
             text = _DECODER.sub(r"\1<complaint>", text)
         return text
@@ -98,10 +110,28 @@ class Normaliser:
         return known.setdefault(value, f"<{what} {len(known) + 1}>")
 
 
+def _is_about_patch(value: dict[str, Any]) -> bool:
+    causes = (value.get("details") or {}).get("causes") if value.get("kind") == "Status" else None
+    return bool(causes) and causes[0].get("field") == "patch"
+
+
+def _without_object(status: dict[str, Any]) -> dict[str, Any]:
+    """A complaint about a patch without the object it made, and why a decoder refused that."""
+
+    def cut(text: str) -> str:
+        return _PATCH_VALUE.sub(
+            lambda m: f"Invalid value: <object>: {m[1] + m[2] if m[1] else '<complaint>'}", text
+        )
+
+    causes = [{**cause, "message": cut(cause["message"])} for cause in status["details"]["causes"]]
+    details = {**status["details"], "causes": causes}
+    return {**status, "message": cut(status["message"]), "details": details}
+
+
 def _start_of(token: str) -> str:
     """Where a continue token goes on."""
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        return f"<after {json.loads(text)['start']}>"
+        return f"<after {json.loads(text)['start'].lstrip('/')}>"
     except (ValueError, KeyError):
         return token

@@ -118,9 +118,9 @@ def _service(rng: Random) -> Json:
 
 def _pattern(rng: Random) -> Json:
     spec: Json = {
-        "stackRef": {"name": "prism-dev"},
-        "type": rng.choice(("keyvalue", "consumer")),
+        "pattern": rng.choice(("keyvalue", "consumer")),
         "backend": "redis",
+        "image": "ghcr.io/prism/runner:1",
     }
     if rng.random() < 0.5:
         spec["replicas"] = rng.randrange(1, 4)
@@ -617,8 +617,10 @@ SUBJECTS: Sequence[Subject] = (
         refused=(
             _in_spec(replicas=-1),
             _in_spec(replicas="two"),
-            _in_spec(type=None),
-            _in_spec(type=7),
+            _in_spec(pattern=None),
+            _in_spec(pattern=7),
+            _in_spec(backendConfig={"namespace": "elsewhere"}),
+            _in_spec(resources={"requests": {"cpu": "banana"}}),
             _in_spec(unknownField=1),
             {"spec": None},
             {"spec": "text"},

@@ -21,6 +21,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
+_JSON_TYPES: Final = {str: "string", bool: "bool", list: "array", dict: "object"}
 _DIRECTIVE = "$patch"
 _RETAIN_KEYS = "$retainKeys"
 _ELEMENT_ORDER = "$setElementOrder/"
@@ -36,7 +37,12 @@ def patch(content_type: str, live: Json, body: Any, schema: Schema) -> Json:
     if content_type == JSON_PATCH:
         return json_patch(live, body)
     if not isinstance(body, dict):
-        raise bad_request("json: cannot unmarshal into Go value of type map[string]interface {}")
+        what = _JSON_TYPES.get(type(body), "number")
+        target = "map[string]interface {}"
+        complaint = f"json: cannot unmarshal {what} into Go value of type {target}"
+        if content_type == MERGE_PATCH:
+            complaint = f"error decoding patch: {complaint}"
+        raise bad_request(complaint)
     if content_type == MERGE_PATCH:
         merged: Json = merge_patch(live, body)
         return merged
@@ -46,7 +52,11 @@ def patch(content_type: str, live: Json, body: Any, schema: Schema) -> Json:
 def json_patch(live: Json, operations: Any) -> Json:
     """RFC 6902."""
     if not isinstance(operations, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal"
+            f" {_JSON_TYPES.get(type(operations), 'number')} into Go value of type"
+            " []handlers.jsonPatchOp"
+        )
     try:
         patched = jsonpatch.JsonPatch(operations).apply(live)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from prism_operator.api.meta import Json
 from prism_operator.ports import Clock
-from simulator.apiserver.causes import FORBIDDEN, INVALID, NOT_SUPPORTED, Cause
+from simulator.apiserver.causes import FORBIDDEN, NOT_SUPPORTED, Cause
 from simulator.apiserver.request import flag, int_option
 from simulator.apiserver.selectors import Matcher, SelectorError, parse_fields, parse_labels
 from simulator.apiserver.statuses import (
@@ -64,6 +64,8 @@ class Reads:
         prefix = f"{namespace}/" if namespace else ""
         items: list[Json] = []
         meta: Json = {"resourceVersion": str(revision)}
+        if kind.custom:
+            meta["continue"] = ""
         entries = self._entries(collection, namespace, revision, token, prefix + after)
         for position, (_, stored) in enumerate(entries):
             if limit and len(items) == limit:
@@ -151,7 +153,7 @@ def _selector(kind: Kind, query: Query) -> Matcher | None:
         return None
     try:
         by_labels = parse_labels(labels) if labels else None
-        by_fields = parse_fields(kind.resource, fields) if fields else None
+        by_fields = parse_fields(kind.resource, fields, custom=kind.custom) if fields else None
     except SelectorError as error:
         raise bad_request(str(error)) from None
     if by_labels is None or by_fields is None:
@@ -171,7 +173,7 @@ def _check_list_options(query: Query) -> None:
             causes.append(
                 Cause(
                     NOT_SUPPORTED,
-                    f'Unsupported value: "{match}": supported values: "", "Exact", "NotOlderThan"',
+                    f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
                     "resourceVersionMatch",
                 )
             )
@@ -209,12 +211,10 @@ def _match_forbidden(why: str) -> Cause:
 def _revision(version: str) -> int:
     if version.isdecimal():
         return int(version)
-    cause = Cause(
-        INVALID,
-        f'Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax',
-        "resourceVersion",
+    raise bad_request(
+        f'invalid resource version: resourceVersion: Invalid value: "{version}":'
+        f' strconv.ParseUint: parsing "{version}": invalid syntax'
     )
-    raise invalid("", "", "", [cause])
 
 
 def _continue_token(revision: int, last: str) -> str:
@@ -232,7 +232,7 @@ def _decoded_token(token: str) -> tuple[int, str]:
             return revision, str(start)
     except (ValueError, KeyError, TypeError):
         pass
-    raise bad_request("continue key is not valid")
+    raise bad_request("invalid continue token: continue key is not valid")
 
 
 def _too_old(token: str) -> ApiError:

@@ -24,6 +24,7 @@ from simulator.apiserver.statuses import (
     bad_request,
     conflict,
     details_of,
+    failure,
     forbidden,
     generate_name_conflict,
     invalid,
@@ -88,7 +89,13 @@ class Registry:
                     raise
 
     def _create(
-        self, kind: Kind, namespace: str, obj: Json, options: WriteOptions, warn: list[str]
+        self,
+        kind: Kind,
+        namespace: str,
+        obj: Json,
+        options: WriteOptions,
+        warn: list[str],
+        subresource: str = "",
     ) -> Json:
         meta = {
             **obj["metadata"],
@@ -101,13 +108,16 @@ class Registry:
         name = meta.get("name", "")
         collection, key = self._collection(kind), _key(namespace, name)
         obj = {**obj, "metadata": meta}
-        if kind.resource == SERVICE:
+        if kind.resource == SERVICE and not subresource:
             obj = self._services.fill_in(obj, None)
         obj = kind.prepare_create(obj)
         causes = kind.validate(obj)
         if causes:
-            raise invalid(kind.resource.group, kind.resource.kind, name, causes)
+            raise invalid(kind.storage.group, kind.resource.kind, name, causes)
         warn.extend(kind.warnings(obj))
+        if not options.dry_run and meta.get("resourceVersion", "0") != "0":
+            message = "resourceVersion should not be set on objects to be created"
+            raise failure(500, "", message)
         existing = collection.objects.get(key)
         if existing is not None:
             if generated:
@@ -138,29 +148,30 @@ class Registry:
         collection, key = self._collection(kind), _key(namespace, name)
         stored = collection.objects.get(key)
         if stored is None:
-            if not creates and (subresource or not kind.allows_create_on_update):
+            if not (creates or kind.allows_create_on_update):
                 raise not_found(kind.resource, name)
             if uid:
-                raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, ""))
+                raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, "", options))
             obj = _placed(kind, namespace, change(None))
             meta = {k: v for k, v in obj["metadata"].items() if k not in _SYSTEM_FIELDS}
             meta.pop("resourceVersion", None)
             obj = {**obj, "metadata": meta}
             self._require_namespace(kind, namespace, name)
-            return self._create(kind, namespace, kind.admit(obj), options, warn), True
+            obj = kind.admit(obj)
+            return self._create(kind, namespace, obj, options, warn, subresource), True
         live_uid = stored["metadata"]["uid"]
         if uid and uid != live_uid:
-            raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, live_uid))
+            raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, live_uid, options))
         live = kind.from_storage(kind.read(stored))
         obj = self._versioned(kind, name, change(live), live)
         obj = _placed(kind, namespace, obj)
-        if kind.resource == SERVICE:
+        if kind.resource == SERVICE and not subresource:
             obj = self._services.fill_in(obj, live)
         obj = kind.prepare_update(obj, live, subresource)
         obj = _with_system_fields(obj, live)
         causes = kind.validate(obj, live, subresource)
         if causes:
-            raise invalid(kind.resource.group, kind.resource.kind, name, causes)
+            raise invalid(kind.storage.group, kind.resource.kind, name, causes)
         warn.extend(kind.warnings(obj, live))
         obj = managedfields.keep_timestamps(live, obj)
         if _was_last_finalizer(obj, live):
@@ -347,12 +358,16 @@ def _was_last_finalizer(new: Json, old: Json) -> bool:
     return waits and not held
 
 
-def _uid_mismatch(kind: Kind, key: str, wanted: str, actual: str) -> str:
+def _uid_mismatch(
+    kind: Kind, key: str, wanted: str, actual: str, options: WriteOptions
+) -> str:
     resource = kind.resource
     root = f"{resource.group}/{resource.plural}" if kind.custom else resource.plural
     root = {"services": "services/specs", "nodes": "minions"}.get(root, root)
+    # A dry run checks above the layer that knows etcd's prefix.
+    prefix = "" if options.dry_run else "/registry"
     return (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{root}/{key}, ResourceVersion: 0,"
+        f"StorageError: invalid object, Code: 4, Key: {prefix}/{root}/{key}, ResourceVersion: 0,"
         f" AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object"
         f" meta: {actual}"
     )

@@ -66,7 +66,7 @@ def write_options(request: Request, kind: str, *, apply: bool = False) -> WriteO
         ApiError: 422, an option has a value it may not have.
     """
     query = request.query
-    if not query:
+    if not query and not apply:
         return WriteOptions(_manager_of(request.headers))
     manager, validation = query.get("fieldManager", ""), query.get("fieldValidation", "")
     dry_run, force = query.get("dryRun", ""), query.get("force")

@@ -6,23 +6,19 @@ Grammar and wording are those of ``k8s.io/apimachinery/pkg/labels`` and ``pkg/fi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from prism_operator.api.meta import Json, Resource
+from simulator.apiserver import names
 
 Matcher: TypeAlias = Callable[[Json], bool]
 
-_SET = re.compile(r"^\s*(?P<key>[^\s,!=<>()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)\s*$")
-_COMPARE = re.compile(
-    r"^\s*(?P<key>[^\s,!=<>()]+)\s*(?P<op>==|=|!=|<|>)\s*(?P<value>[^\s,!=<>()]*)\s*$"
-)
-_EXISTS = re.compile(r"^\s*(?P<not>!?)\s*(?P<key>[^\s,!=<>()]+)\s*$")
-_LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$")
-_LABEL_KEY = re.compile(
-    r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
-)
+Requirement: TypeAlias = Callable[[Mapping[str, str]], bool]
+
+_TOKEN = re.compile(r"==|!=|[(),!=<>]|[^\s(),!=<>]+")
+_OPERATORS = frozenset({"in", "notin", "=", "==", "!=", "<", ">"})
 
 # Beside metadata.name and metadata.namespace: what a kind can be selected by, and where it stands.
 _FIELDS: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
@@ -40,7 +36,6 @@ _FIELDS: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
     ("", "namespaces"): {"status.phase": ("status", "phase")},
     ("", "secrets"): {"type": ("type",)},
     ("", "services"): {"spec.clusterIP": ("spec", "clusterIP"), "spec.type": ("spec", "type")},
-    ("apps", "replicasets"): {"status.replicas": ("status", "replicas")},
     ("", "events"): {
         **{
             f"involvedObject.{f}": ("involvedObject", f)
@@ -76,7 +71,7 @@ def parse_labels(text: str) -> Matcher | None:
     Raises:
         SelectorError: The text is not a label selector.
     """
-    requirements = [_label_requirement(part) for part in _split(text)] if text.strip() else []
+    requirements = list(_Parser(text).requirements())
     if not requirements:
         return None
 
@@ -87,36 +82,109 @@ def parse_labels(text: str) -> Matcher | None:
     return matches
 
 
-def _label_requirement(text: str) -> Callable[[Mapping[str, str]], bool]:
-    if found := _SET.match(text):
-        key = _label_key(found["key"])
-        values = {_label_value(key, v.strip()) for v in found["values"].split(",")}
-        if found["op"] == "in":
-            return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if found := _COMPARE.match(text):
-        key, value = _label_key(found["key"]), found["value"]
-        if found["op"] in ("<", ">"):
-            return _label_order(key, found["op"], value)
-        _label_value(key, value)
-        if found["op"] == "!=":
-            return lambda labels: labels.get(key) != value
-        return lambda labels: labels.get(key) == value
-    if found := _EXISTS.match(text):
-        key = _label_key(found["key"])
-        if found["not"]:
+class _Parser:
+    """A recursive descent over the tokens of a label selector."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _TOKEN.findall(text)
+
+    def requirements(self) -> Iterator[Requirement]:
+        while self._next:
+            if self._next != "!" and not _is_word(self._next):
+                raise self._expected(": !, identifier, or 'end of string'", comma=True)
+            try:
+                requirement = self._requirement()
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from None
+            yield requirement
+            if not self._next:
+                return
+            if self._next != ",":
+                raise self._expected(": ',' or 'end of string'", comma=True)
+            self._take()
+            if self._next != "!" and not _is_word(self._next):
+                raise self._expected(": identifier after ','", comma=True)
+
+    @property
+    def _next(self) -> str:
+        """The next token, ``""`` at the end."""
+        return self._tokens[0] if self._tokens else ""
+
+    def _take(self) -> str:
+        return self._tokens.pop(0) if self._tokens else ""
+
+    def _expected(self, what: str, *, comma: bool) -> SelectorError:
+        return SelectorError(f"found '{self._next}'{',' if comma else ''} expected{what}")
+
+    def _requirement(self) -> Requirement:
+        negated = self._next == "!"
+        if negated:
+            self._take()
+        if not _is_word(self._next):
+            raise self._expected(": identifier", comma=True)
+        key = self._take()
+        complaints = names.qualified_name(key)
+        if complaints:
+            raise SelectorError(f'<nil>: Invalid value: "{key}": {"; ".join(complaints)}')
+        if negated:
             return lambda labels: key not in labels
-        return lambda labels: key in labels
-    raise SelectorError(f'unable to parse requirement: found "{text.strip()}"')
+        if self._next in ("", ","):
+            return lambda labels: key in labels
+        operator = self._next
+        if operator not in _OPERATORS:
+            raise self._expected(": in, notin, =, ==, !=, gt, lt", comma=True)
+        self._take()
+        if operator in ("in", "notin"):
+            chosen = self._set()
+            for value in sorted(chosen):
+                _check_value(key, value)
+            if operator == "in":
+                return lambda labels: labels.get(key) in chosen
+            return lambda labels: labels.get(key) not in chosen
+        return _comparison(key, operator, self._exact())
+
+    def _set(self) -> set[str]:
+        if self._next != "(":
+            raise self._expected(": '('", comma=False)
+        self._take()
+        values, word = set[str](), ""
+        while True:
+            token = self._take()
+            if token in (",", ")"):
+                values.add(word)
+                word = ""
+                if token == ")":  # noqa: S105 - a token of the grammar
+                    return values
+            elif _is_word(token) and not word:
+                word = token
+            else:
+                self._tokens.insert(0, token)
+                raise self._expected(": ',' or ')'", comma=True)
+
+    def _exact(self) -> str:
+        if self._next in ("", ","):
+            return ""
+        if not _is_word(self._next):
+            raise self._expected(": identifier", comma=True)
+        return self._take()
 
 
-def _label_order(key: str, op: str, value: str) -> Callable[[Mapping[str, str]], bool]:
+def _comparison(key: str, operator: str, value: str) -> Requirement:
+    if operator in ("<", ">"):
+        return _order(key, operator, value)
+    _check_value(key, value)
+    if operator == "!=":
+        return lambda labels: labels.get(key) != value
+    return lambda labels: labels.get(key) == value
+
+
+def _order(key: str, operator: str, value: str) -> Requirement:
     try:
         bound = int(value)
     except ValueError:
         raise SelectorError(
-            f"values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value"
-            " must be an integer"
+            f"values[0]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be"
+            " an integer"
         ) from None
 
     def holds(labels: Mapping[str, str]) -> bool:
@@ -124,46 +192,43 @@ def _label_order(key: str, op: str, value: str) -> Callable[[Mapping[str, str]],
             number = int(labels[key])
         except (KeyError, ValueError):
             return False
-        return number > bound if op == ">" else number < bound
+        return number > bound if operator == ">" else number < bound
 
     return holds
 
 
-def _label_key(key: str) -> str:
-    if not _LABEL_KEY.match(key):
-        raise SelectorError(f'unable to parse requirement: <nil>: Invalid value: "{key}"')
-    return key
+def _check_value(key: str, value: str) -> None:
+    complaints = names.label_value(value)
+    if complaints:
+        raise SelectorError(f'values[0][{key}]: Invalid value: "{value}": {"; ".join(complaints)}')
 
 
-def _label_value(key: str, value: str) -> str:
-    if not _LABEL_VALUE.match(value):
-        raise SelectorError(
-            f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}"'
-        )
-    return value
+def _is_word(token: str) -> bool:
+    return bool(token) and token[0] not in "(),!=<>"
 
 
 @lru_cache(maxsize=1024)
-def parse_fields(resource: Resource, text: str, extra: tuple[str, ...] = ()) -> Matcher | None:
+def parse_fields(resource: Resource, text: str, *, custom: bool = False) -> Matcher | None:
     """A matcher of the fields that ``resource`` can be selected by; None when everything matches.
-
-    ``extra`` are the selectable fields of a custom resource, as JSON paths.
 
     Raises:
         SelectorError: The text is no field selector, or names a field of another kind.
     """
     known = _FIELDS.get((resource.group, resource.plural), {})
     terms: list[tuple[tuple[str, ...], bool, str]] = []
-    for part in filter(None, text.split(",")):
-        label, equal, value = _field_term(part)
+    for part in sorted(filter(None, text.split(","))):
+        label, equal, value = _field_term(text, part)
         if label in ("metadata.name", "metadata.namespace"):
             path: tuple[str, ...] = tuple(label.split("."))
         elif label in known:
             path = known[label]
-        elif f".{label}" in extra:
-            path = tuple(label.split("."))
         else:
-            raise SelectorError(_unsupported(resource, label))
+            raise SelectorError(
+                f"field label not supported: {label}"
+                if custom or known
+                else f'"{label}" is not a known field selector: only "metadata.name",'
+                ' "metadata.namespace"'
+            )
         terms.append((path, equal, value))
     if not terms:
         return None
@@ -174,22 +239,12 @@ def parse_fields(resource: Resource, text: str, extra: tuple[str, ...] = ()) -> 
     return matches
 
 
-def _unsupported(resource: Resource, label: str) -> str:
-    if (resource.group, resource.plural) in _FIELDS:
-        return f"field label not supported: {label}"
-    if resource.group == "" or "." not in resource.group or resource.group.endswith(".k8s.io"):
-        return (
-            f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-        )
-    return f"field label not supported: {label}"
-
-
-def _field_term(text: str) -> tuple[str, bool, str]:
+def _field_term(selector: str, text: str) -> tuple[str, bool, str]:
     for operator, equal in (("!=", False), ("==", True), ("=", True)):
         label, found, value = text.partition(operator)
         if found:
             return label, equal, value
-    raise SelectorError(f"invalid selector: '{text}'; can't understand '{text}'")
+    raise SelectorError(f"invalid selector: '{selector}'; can't understand '{text}'")
 
 
 def _text_at(obj: Json, path: tuple[str, ...]) -> str:
@@ -199,8 +254,3 @@ def _text_at(obj: Json, path: tuple[str, ...]) -> str:
     if value is None:
         return {"unschedulable": "false", "hostNetwork": "false", "replicas": "0"}.get(path[-1], "")
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _split(text: str) -> list[str]:
-    """Splits at commas that are not within parentheses."""
-    return re.split(r",(?![^()]*\))", text)

@@ -6,6 +6,7 @@ client sees over the in-process transport is the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -180,7 +181,8 @@ class ApiServer:
             content_type = _content_type(request)
             accepted = CUSTOM_PATCHES if kind.custom else BUILTIN_PATCHES
             if content_type not in accepted:
-                raise unsupported_media_type(accepted)
+                # Built-in kinds are routed by media type, and the router answers for them.
+                raise unsupported_media_type(accepted if kind.custom else ())
         options_kind = {"create": "CreateOptions", "update": "UpdateOptions"}.get(verb)
         applying = content_type == APPLY_PATCH
         options = write_options(request, options_kind or "PatchOptions", apply=applying)
@@ -282,9 +284,7 @@ class ApiServer:
             except TypedError as error:
                 raise failure(500, "", str(error)) from None
             except DecodeError as error:
-                if len(error.args) == 1:
-                    raise bad_request(str(error)) from None
-                raise _unconvertible(target, str(error.args[1])) from None
+                raise bad_request(str(error)) from None
             if isinstance(new, managedfields.Conflicts):
                 raise apply_conflict(new.message, new.causes)
             uid = new["metadata"].get("uid")
@@ -410,7 +410,7 @@ class ApiServer:
         try:
             decoded = kind.decode(body)
         except DecodeError as error:
-            raise _invalid_patch(str(error)) from None
+            raise _invalid_patch(error.detail) from None
         if decoded.unknown and options.field_validation == "Strict":
             raise _invalid_patch(f"strict decoding error: {', '.join(decoded.unknown)}")
         if options.field_validation == "Warn":
@@ -525,18 +525,34 @@ def _content_type(request: Request) -> str:
 def _decoded(kind: Kind, body: Any) -> Decoded:
     if not isinstance(body, dict):
         raise bad_request(_undecodable(kind))
-    resource = kind.resource
+    _require_kind(kind, body)
     try:
-        decoded = kind.decode(body)
+        return kind.decode(body)
     except DecodeError as error:
         raise bad_request(str(error)) from None
-    api_version = decoded.obj["apiVersion"]
-    if api_version != resource.api_version:
+
+
+def _require_kind(kind: Kind, body: Json) -> None:
+    """Refuses a body that says it is something else; one of a built-in kind need not say."""
+    resource = kind.resource
+    name, api_version = body.get("kind"), body.get("apiVersion")
+    if kind.custom and not name:
         raise bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version"
-            f" ({resource.api_version})"
+            f"Object 'Kind' is missing in '{json.dumps(body, separators=(',', ':'))}'"
         )
-    return decoded
+    if (name or resource.kind) == resource.kind:
+        if (api_version or resource.api_version) == resource.api_version:
+            return
+        if kind.custom:
+            raise bad_request(
+                f"the API version in the data ({api_version}) does not match the expected API"
+                f" version ({resource.api_version})"
+            )
+    version = str(api_version or resource.api_version)
+    raise bad_request(
+        f'{name or resource.kind} in version "{version.split("/")[-1]}" cannot be handled as a'
+        f' {resource.kind}: no kind "{name or resource.kind}" is registered for version "{version}"'
+    )
 
 
 def _undecodable(kind: Kind) -> str:
@@ -544,26 +560,13 @@ def _undecodable(kind: Kind) -> str:
 
 
 def _invalid_patch(message: str) -> ApiError:
-    text = f' "" is invalid: patch: Invalid value: "": {message}'
+    text = f' "" is invalid: patch: Invalid value: "{{}}": {message}'
     cause = {
         "reason": "FieldValueInvalid",
-        "message": f'Invalid value: "": {message}',
+        "message": f'Invalid value: "{{}}": {message}',
         "field": "patch",
     }
     return failure(422, "Invalid", text, {"causes": [cause]})
-
-
-def _unconvertible(target: Target, complaint: str) -> ApiError:
-    """An applied configuration that is well-formed, but not of its kind's types."""
-    resource = target.kind.resource
-    version = f"{resource.group}/{resource.version}, Kind={resource.kind}"
-    return failure(
-        500,
-        "",
-        f"failed to convert new object ({target.namespace}/{target.name}; {version}) to proper"
-        f" version: unable to convert unstructured object to {version}: error decoding from json:"
-        f" {complaint}",
-    )
 
 
 def _require_name(obj: Json, name: str) -> None:

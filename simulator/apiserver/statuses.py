@@ -139,7 +139,9 @@ def method_not_allowed(resource: Resource, action: str) -> ApiError:
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
-    """415: a patch of a type that this kind does not take."""
+    """415: a patch of a type that this kind does not take; it takes ``accepted``, if told."""
+    if not accepted:
+        return failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
         + ", ".join(accepted)
