@@ -100,12 +100,18 @@ class BuiltinKind(Kind):
 
     def decode(self, body: ReadOnlyJson) -> Decoded:
         """See ``Kind``."""
+        kind, version = self.resource.kind, self.resource.version
+        named = body.get("kind", kind)
         try:
+            if named != kind:
+                raise DecodeError(
+                    f'no kind "{named}" is registered for version "{self.resource.api_version}" in '
+                    'scheme "pkg/api/legacyscheme/scheme.go:30"'
+                )
             obj, unknown = _CODEC.decode(self.go_type, dict(body))
         except DecodeError as error:
-            kind, version = self.resource.kind, self.resource.version
             raise DecodeError(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: {error}', str(error)
+                f'{named} in version "{version}" cannot be handled as a {kind}: {error}', str(error)
             ) from None
         obj["apiVersion"], obj["kind"] = self.resource.api_version, self.resource.kind
         return Decoded(obj, unknown)
@@ -125,7 +131,7 @@ class BuiltinKind(Kind):
 
     def prepare_create(self, obj: Json) -> Json:
         """See ``Kind``."""
-        gone = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation")
+        gone = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
         metadata = {k: v for k, v in obj["metadata"].items() if k not in gone}
         if self.counts is not None:
             metadata["generation"] = 1

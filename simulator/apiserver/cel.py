@@ -316,10 +316,16 @@ def _compiled(text: str, where: str, *, optional: bool) -> Any:
         old = "k8s_has_old ? optional.of(k8s_old) : optional.none()"
         expression = f"cel.bind(oldSelf, {old}, {expression})"
     try:
-        return _environment().compile(expression)
+        return _program(expression)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise SchemaError(f'{where}: rule "{text}" cannot be compiled: {reason}') from None
+
+
+@cache
+def _program(expression: str) -> Any:
+    # The same rules stand at many places: every component has them.
+    return _environment().compile(expression)
 
 
 def _normal_path(path: str, where: str, fields: Mapping[str, Any]) -> str:

@@ -7,12 +7,12 @@ From ``apiextensions-apiserver``: ``pkg/apiserver/customresource_handler.go`` (d
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from prism_operator.api.meta import Json, ReadOnlyJson, Resource
-from simulator.apiserver import causes, metadata
+from simulator.apiserver import causes, metadata, names
 from simulator.apiserver.causes import Cause, DecodeError, SchemaError
 from simulator.apiserver.codec import Codec, Place, path_text
 from simulator.apiserver.structural import (
@@ -188,11 +188,26 @@ class CustomKind(Kind):
                 found.append(causes.invalid(text, value, detail))
         return found
 
+    def warnings(self, new: Json, old: Json | None = None) -> tuple[str, ...]:
+        """See ``Kind``."""
+        before = old["metadata"].get("finalizers") or () if old is not None else ()
+        added = {*(new["metadata"].get("finalizers") or ())} - {*before}
+        return tuple(text for name in sorted(added) for text in _finalizer_warnings(name))
+
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         """See ``Kind``."""
         if subresource == "status":
             return (("metadata",), ("spec",))
         return (("status",),) if self.has_status else ()
+
+
+def _finalizer_warnings(name: str) -> Iterator[str]:
+    where = f"metadata.finalizers: {causes.shown(name)}:"
+    yield from (f"{where} {text}" for text in names.qualified_name(name))
+    if "/" not in name and name not in metadata.STANDARD_FINALIZERS:
+        path = " including a path (/)" if "." in name else ""
+        conflict = "to avoid accidental conflicts with other finalizer writers"
+        yield f"{where} prefer a domain-qualified finalizer name{path} {conflict}"
 
 
 def _content(obj: Json) -> Json:
@@ -219,27 +234,27 @@ def custom_kinds(crd: ReadOnlyJson) -> tuple[CustomKind, ...]:
 
 
 def _kind(spec: ReadOnlyJson, version: ReadOnlyJson) -> CustomKind:
-    names = spec["names"]
+    named = spec["names"]
     resource = Resource(
         spec["group"],
         version["name"],
-        names["kind"],
-        names["plural"],
+        named["kind"],
+        named["plural"],
         namespaced=spec["scope"] == "Namespaced",
     )
     try:
         root = compile_schema((version.get("schema") or {}).get("openAPIV3Schema") or {})
     except SchemaError as error:
-        where = f"{names['plural']}.{spec['group']} {version['name']}"
+        where = f"{named['plural']}.{spec['group']} {version['name']}"
         raise SchemaError(f"{where}: {error}") from None
     subresources = version.get("subresources") or {}
     return CustomKind(
         resource=resource,
-        singular=names.get("singular") or names["kind"].lower(),
-        list_kind=names.get("listKind") or f"{names['kind']}List",
+        singular=named.get("singular") or named["kind"].lower(),
+        list_kind=named.get("listKind") or f"{named['kind']}List",
         schema=shape(root),
-        short_names=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()),
+        short_names=tuple(named.get("shortNames") or ()),
+        categories=tuple(named.get("categories") or ()),
         has_status=subresources.get("status") is not None,
         scale=_scale(subresources.get("scale")),
         printer_columns=tuple(version.get("additionalPrinterColumns") or ()),

@@ -6,6 +6,7 @@ the OpenAPI schema. Each runs on a struct whose parts are complete and whose emp
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -124,6 +125,15 @@ def _service(obj: Json) -> None:
                 ingress.setdefault("ipMode", "VIP")
 
 
+def _secret(obj: Json) -> None:
+    _set(obj, type="Opaque")
+    # stringData is for writing only: it goes over what data says.
+    written = obj.pop("stringData", None)
+    if written:
+        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in written.items()}
+        obj["data"] = {**(obj.get("data") or {}), **encoded}
+
+
 def _namespace(obj: Json) -> None:
     name = obj["metadata"].get("name")
     if name:
@@ -214,7 +224,7 @@ HOOKS: dict[str, Hook] = {
     _CORE + "Pod": _pod,
     _CORE + "PodStatus": _pod_status,
     _CORE + "Service": _service,
-    _CORE + "Secret": lambda obj: _set(obj, type="Opaque"),
+    _CORE + "Secret": _secret,
     _CORE + "Namespace": _namespace,
     _CORE + "NamespaceStatus": lambda obj: _set(obj, phase="Active"),
     _CORE + "NodeStatus": _node_status,

@@ -155,7 +155,7 @@ def apply(
         if refused:
             return _conflicts(refused)
         merged, after = _apply(kind, before, patch, owners, applier, True, time)
-    obj = before if merged is None else kind.decode(merged).obj
+    obj = before if merged is None else _decoded_merge(kind, merged)
     if manager == "kubectl" and obj["metadata"].get("annotations", {}).get(LAST_APPLIED):
         obj = _with_last_applied(obj, patch)
     return _with_owners(obj, after)
@@ -320,11 +320,8 @@ def _apply(
     try:
         typed.check(schema, patch, allow_duplicates=False)
     except TypedError as error:
-        meta = patch.get("metadata") or {}
-        gvk = f"{version}, Kind={kind.resource.kind}"
         raise TypedError(
-            f"failed to create typed patch object ({meta.get('namespace', '')}/"
-            f"{meta.get('name', '')}; {gvk}): {error}"
+            f"failed to create typed patch object ({_named(kind, patch)}): {error}"
         ) from None
     reset = _reset(kind, applier.subresource)
     owners = _reconciled(kind, owners)
@@ -345,6 +342,25 @@ def _apply(
     if applier in owners:
         owners[applier] = replace(owners[applier], time=time)
     return merged, owners
+
+
+def _decoded_merge(kind: Kind, merged: Json) -> Json:
+    try:
+        return kind.decode(merged).obj
+    except DecodeError as error:
+        raise TypedError(
+            f"failed to convert new object ({_named(kind, merged)}) to proper version: unable to "
+            f"convert unstructured object to {_gvk(kind)}: {error.detail}"
+        ) from None
+
+
+def _gvk(kind: Kind) -> str:
+    return f"{kind.resource.group}/{kind.resource.version}, Kind={kind.resource.kind}"
+
+
+def _named(kind: Kind, obj: Json) -> str:
+    meta = obj.get("metadata") or {}
+    return f"{meta.get('namespace', '')}/{meta.get('name', '')}; {_gvk(kind)}"
 
 
 def _pruned(schema: Schema, merged: Any, owners: _Owners, last: _Owned | None) -> Any:

@@ -14,6 +14,7 @@ from simulator.apiserver.causes import Cause
 
 NameRule = Callable[[str], list[str]]
 _ANNOTATIONS_LIMIT_BYTES = 256 * 1024
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _TIMES = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _IMMUTABLE = ("name", "namespace", "uid", *_TIMES)
 
@@ -84,6 +85,17 @@ def check_update(metadata: Json, old: Json, path: str = "metadata") -> list[Caus
     found += _owners(metadata.get("ownerReferences") or (), f"{path}.ownerReferences")
     found += _managed_fields(metadata.get("managedFields") or (), f"{path}.managedFields")
     return found
+
+
+def standard_finalizers(metadata: Json, path: str = "metadata") -> Iterator[Cause]:
+    """What built-in kinds refuse besides: a finalizer that is neither standard nor qualified."""
+    for index, name in enumerate(metadata.get("finalizers") or ()):
+        where = f"{path}.finalizers[{index}]"
+        for text in names.qualified_name(name):
+            yield causes.invalid(where, name, text)
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            yield causes.invalid(where, name, text)
 
 
 def labels(given: Json | None, path: str) -> Iterator[Cause]:

@@ -13,6 +13,7 @@ from typing import Any
 from prism_operator.api.meta import Json, Resource
 from simulator.apiserver import causes, metadata, names, podspec, quantity
 from simulator.apiserver.causes import Cause
+from simulator.apiserver.events import core_event
 from simulator.apiserver.podspec import label_selector, nonnegative
 
 # A kind's rules: (new, old or None, subresource).
@@ -21,17 +22,34 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def validate(resource: Resource, new: Json, old: Json | None, subresource: str) -> list[Cause]:
-    """The causes of a 422 for a built-in object, none for a valid one."""
+    """The causes of a 422 for a built-in object, none for a valid one; each once."""
+    return list(dict.fromkeys(_found(resource, new, old, subresource)))
+
+
+def _found(resource: Resource, new: Json, old: Json | None, subresource: str) -> list[Cause]:
     name_rule, rules = _KINDS.get((resource.group, resource.kind), (names.dns_subdomain, _nothing))
     namespaced = resource.namespaced
     meta = new["metadata"]
-    if old is None:
+    strict = resource.kind not in ("Lease", "CustomResourceDefinition")
+    if old is not None:
+        found = metadata.check_common(meta, old["metadata"], namespaced=namespaced)
+        if name_rule is not None:
+            found += metadata.check_update(meta, old["metadata"])
+            found += metadata.standard_finalizers(meta) if strict else ()
+        return found + list(rules(new, old, subresource))
+    if name_rule is not None:
         found = metadata.check(meta, namespaced=namespaced, name_rule=name_rule)
+        found += metadata.standard_finalizers(meta) if strict else ()
         return found + list(rules(new, None, subresource))
-    found = metadata.check_common(meta, old["metadata"], namespaced=namespaced)
-    if (resource.group, resource.kind) != ("policy", "PodDisruptionBudget"):
-        found += metadata.check_update(meta, old["metadata"])
-    return found + list(rules(new, old, subresource))
+    found = list(rules(new, None, subresource))
+    return found or metadata.check(meta, namespaced=namespaced, name_rule=names.path_segment)
+
+
+def _metadata(
+    new: Json, *, namespaced: bool = True, name_rule: metadata.NameRule = names.dns_subdomain
+) -> Iterator[Cause]:
+    yield from metadata.check(new["metadata"], namespaced=namespaced, name_rule=name_rule)
+    yield from metadata.standard_finalizers(new["metadata"])
 
 
 def _nothing(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
@@ -90,7 +108,7 @@ def _template(spec: Json) -> Iterator[Cause]:
         return
     labels = template["metadata"].get("labels")
     # A missing selector selects nothing, an empty one is not held against the labels.
-    if selector and not podspec.selects(selector, labels):
+    if selector is None or not podspec.selects(selector, labels):
         text = "`selector` does not match template `labels`"
         yield causes.invalid("spec.template.metadata.labels", labels, text)
     yield from podspec.check_template(template, "spec.template")
@@ -355,7 +373,7 @@ def _config_map(new: Json, old: Json | None, subresource: str) -> Iterator[Cause
     del subresource
     yield from _frozen_data(new, old, ("data", "binaryData"))
     if old is not None:
-        yield from metadata.check(new["metadata"], namespaced=True)
+        yield from _metadata(new)
     binary = new.get("binaryData") or {}
     for key in new.get("data") or {}:
         for text in names.config_key(key):
@@ -373,7 +391,7 @@ def _secret(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
         yield from _same(new["type"], old["type"], "type")
     yield from _frozen_data(new, old, ("data",))
     if old is not None:
-        yield from metadata.check(new["metadata"], namespaced=True)
+        yield from _metadata(new)
     data = new.get("data") or {}
     for key in data:
         yield from (causes.invalid(f"data[{key}]", key, t) for t in names.config_key(key))
@@ -407,7 +425,6 @@ def _frozen_data(new: Json, old: Json | None, fields: tuple[str, ...]) -> Iterat
 
 
 def _autoscaler(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
-    del old
     if subresource == "status":
         status = new["status"]
         yield from nonnegative(status.get("currentReplicas"), "status.currentReplicas")
@@ -415,16 +432,19 @@ def _autoscaler(new: Json, old: Json | None, subresource: str) -> Iterator[Cause
         return
     spec = new["spec"]
     low, high = spec["minReplicas"], spec.get("maxReplicas", 0)
-    if low < 1:
-        yield causes.invalid("spec.minReplicas", low, "must be greater than or equal to 1")
-    if high == 0:
-        yield causes.required("spec.maxReplicas", "must be set and greater than 0")
-    elif high < 0:
-        yield causes.invalid("spec.maxReplicas", high, "must be greater than or equal to 1")
     if high < low:
         text = "must be greater than or equal to `minReplicas`"
         yield causes.invalid("spec.maxReplicas", high, text)
-    yield from _target_reference(spec["scaleTargetRef"], "spec.scaleTargetRef")
+    target = spec["scaleTargetRef"]
+    was = (old or {}).get("spec", {}).get("scaleTargetRef", {})
+    unchanged = old is not None and all(
+        was.get(field) == target.get(field) for field in ("apiVersion", "kind")
+    )
+    yield from _target_reference(
+        target,
+        "spec.scaleTargetRef",
+        groupless=unchanged or target.get("kind") == "ReplicationController",
+    )
     for index, metric in enumerate(spec.get("metrics") or ()):
         yield from _metric(metric, f"spec.metrics[{index}]")
     if low == 0 and not any(m["type"] in ("Object", "External") for m in spec["metrics"]):
@@ -437,9 +457,16 @@ def _autoscaler(new: Json, old: Json | None, subresource: str) -> Iterator[Cause
     for direction in ("scaleUp", "scaleDown"):
         if direction in behavior:
             yield from _scaling_rules(behavior[direction], f"spec.behavior.{direction}")
+    # What Kubernetes validates declaratively comes last.
+    if low < 1:
+        yield causes.invalid("spec.minReplicas", low, "must be greater than or equal to 1")
+    if high == 0:
+        yield causes.required("spec.maxReplicas")
+    elif high < 0:
+        yield causes.invalid("spec.maxReplicas", high, "must be greater than or equal to 1")
 
 
-def _target_reference(reference: Json, path: str) -> Iterator[Cause]:
+def _target_reference(reference: Json, path: str, *, groupless: bool) -> Iterator[Cause]:
     for field in ("kind", "name"):
         value = reference.get(field, "")
         if not value:
@@ -450,6 +477,9 @@ def _target_reference(reference: Json, path: str) -> Iterator[Cause]:
     version = reference.get("apiVersion", "")
     if version.count("/") > 1:
         text = f"unexpected GroupVersion string: {version}"
+        yield causes.invalid(f"{path}.apiVersion", version, text)
+    elif "/" not in version and not groupless:
+        text = "apiVersion must specify API group"
         yield causes.invalid(f"{path}.apiVersion", version, text)
 
 
@@ -488,7 +518,8 @@ def _metric(metric: Json, path: str) -> Iterator[Cause]:
 def _metric_source(kind: str, source: Json, path: str) -> Iterator[Cause]:
     target = source["target"]
     if kind == "object":
-        yield from _target_reference(source["describedObject"], f"{path}.describedObject")
+        described = source["describedObject"]
+        yield from _target_reference(described, f"{path}.describedObject", groupless=True)
     if kind in ("resource", "containerResource"):
         name = source.get("name", "")
         if not name:
@@ -614,13 +645,9 @@ def _role(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
     del subresource
     namespaced = new["kind"] == "Role"
     if old is not None:
-        yield from metadata.check(
-            new["metadata"], namespaced=namespaced, name_rule=names.path_segment
-        )
+        yield from _metadata(new, namespaced=namespaced, name_rule=names.path_segment)
     for index, rule in enumerate(new.get("rules") or ()):
         path = f"rules[{index}]"
-        if not rule.get("verbs"):
-            yield causes.required(f"{path}.verbs", "verbs must contain at least one value")
         urls = rule.get("nonResourceURLs")
         if urls:
             if namespaced:
@@ -636,33 +663,43 @@ def _role(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
         if not rule.get("resources"):
             text = "resource rules must supply at least one resource"
             yield causes.required(f"{path}.resources", text)
+    # What Kubernetes validates declaratively comes last.
+    for index, rule in enumerate(new.get("rules") or ()):
+        if not rule.get("verbs"):
+            yield causes.required(f"rules[{index}].verbs")
 
 
 def _role_binding(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
     del subresource
     namespaced = new["kind"] == "RoleBinding"
     if old is not None:
-        yield from metadata.check(
-            new["metadata"], namespaced=namespaced, name_rule=names.path_segment
-        )
+        yield from _metadata(new, namespaced=namespaced, name_rule=names.path_segment)
     reference = new["roleRef"]
     if reference["apiGroup"] != _RBAC:
         yield causes.not_supported("roleRef.apiGroup", reference["apiGroup"], (_RBAC,))
     kinds = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if reference["kind"] not in kinds:
         yield causes.not_supported("roleRef.kind", reference["kind"], kinds)
-    if not reference["name"]:
-        yield causes.required("roleRef.name")
+    yield from (
+        causes.invalid("roleRef.name", reference["name"], text)
+        for text in names.path_segment(reference["name"])
+    )
     for index, subject in enumerate(new.get("subjects") or ()):
         yield from _subject(subject, namespaced, f"subjects[{index}]")
-    if old is not None:
-        yield from _same(reference, old["roleRef"], "roleRef")
+    if old is not None and reference != old["roleRef"]:
+        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
+        shown = {"APIGroup": reference["apiGroup"], **shown}
+        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
+    # What Kubernetes validates declaratively comes last.
+    for index, subject in enumerate(new.get("subjects") or ()):
+        if not subject.get("name"):
+            yield causes.required(f"subjects[{index}].name")
+    if not reference["name"]:
+        yield causes.required("roleRef.name")
 
 
 def _subject(subject: Json, namespaced: bool, path: str) -> Iterator[Cause]:
     name, group = subject.get("name", ""), subject.get("apiGroup", "")
-    if not name:
-        yield causes.required(f"{path}.name")
     match subject.get("kind", ""):
         case "ServiceAccount":
             if name:
@@ -724,7 +761,118 @@ def _crd(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
         yield from _same(names_["plural"], was["plural"], "spec.names.plural")
 
 
-_KINDS: dict[tuple[str, str], tuple[metadata.NameRule, _Rules]] = {
+# Events
+
+
+def _event(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
+    del subresource
+    if new["apiVersion"] == "v1":
+        yield from _any_event(new, "reportingComponent")
+        return
+    event = core_event(new)
+    yield from _any_event(event, "reportingController")
+    if old is None:
+        yield from _metadata(new)
+        yield from _series(event)
+        yield from _new_event(event)
+        return
+    yield from metadata.check_update(new["metadata"], old["metadata"])
+    yield from metadata.standard_finalizers(new["metadata"])
+    was = core_event(old)
+    if event.get("series") != was.get("series"):
+        yield from _series(event)
+    for field, empty in _FIXED_IN_EVENTS:
+        value = event.get(field, empty)
+        if value != was.get(field, empty):
+            named = "reportingController" if field == "reportingComponent" else field
+            yield causes.invalid(named, _internal(field, value), "field is immutable")
+
+
+def _internal(field: str, value: Any) -> Any:
+    """A struct as the server shows its internal type: every field, in upper case."""
+    names_ = _INTERNAL.get(field)
+    if names_ is None or value is None:
+        return value
+    given = {name.lower(): item for name, item in value.items()}
+    return causes.Ordered({name: given.get(name.lower(), "") for name in names_})
+
+
+_REFERENCE = ("Kind", "Namespace", "Name", "UID", "APIVersion", "ResourceVersion", "FieldPath")
+_INTERNAL = {
+    "involvedObject": _REFERENCE,
+    "related": _REFERENCE,
+    "source": ("Component", "Host"),
+}
+
+
+_FIXED_IN_EVENTS: tuple[tuple[str, Any], ...] = (
+    ("involvedObject", {}),
+    ("reason", ""),
+    ("message", ""),
+    ("source", {}),
+    ("firstTimestamp", None),
+    ("lastTimestamp", None),
+    ("count", 0),
+    ("reason", ""),
+    ("type", ""),
+    ("eventTime", None),
+    ("action", ""),
+    ("related", None),
+    ("reportingComponent", ""),
+    ("reportingInstance", ""),
+)
+
+
+def _any_event(event: Json, controller_field: str) -> Iterator[Cause]:
+    namespace = event["metadata"].get("namespace", "")
+    about = (event.get("involvedObject") or {}).get("namespace", "")
+    mismatch = "does not match event.namespace"
+    if event.get("eventTime") is None:
+        agrees = namespace == about if about else namespace in ("", "default")
+        if not agrees:
+            yield causes.invalid("involvedObject.namespace", about, mismatch)
+        return
+    if not about and namespace not in ("default", "kube-system"):
+        yield causes.invalid("involvedObject.namespace", about, mismatch)
+    controller = event.get("reportingComponent", "")
+    if not controller:
+        yield causes.required(controller_field)
+    for text in names.qualified_name(controller):
+        yield causes.invalid(controller_field, controller, text)
+    for field, limit in (("reportingInstance", 128), ("action", 128), ("reason", 128)):
+        value = event.get(field, "")
+        if not value:
+            yield causes.required(field)
+        if len(value.encode()) > limit:
+            yield causes.invalid(field, "", f"can have at most {limit} characters")
+    if len(event.get("message", "").encode()) > 1024:
+        yield causes.invalid("message", "", "can have at most 1024 characters")
+
+
+def _series(event: Json) -> Iterator[Cause]:
+    series = event.get("series")
+    if series is None:
+        return
+    if series.get("count", 0) < 2:
+        yield causes.invalid("series.count", "", "should be at least 2")
+    if series.get("lastObservedTime") is None:
+        yield causes.required("series.lastObservedTime")
+
+
+def _new_event(event: Json) -> Iterator[Cause]:
+    if event.get("eventTime") is None:
+        yield causes.required("eventTime")
+    kind = event.get("type", "")
+    if kind not in ("Normal", "Warning"):
+        yield causes.invalid("type", "", f"has invalid value: {kind}")
+    for field in ("firstTimestamp", "lastTimestamp", "count", "source"):
+        if event.get(field):
+            yield causes.invalid(field, "", "needs to be unset")
+
+
+# By group and kind: the rule for names, and the rest. A kind without a rule for names has none of
+# its own, and its metadata is looked at last.
+_KINDS: dict[tuple[str, str], tuple[metadata.NameRule | None, _Rules]] = {
     ("", "Pod"): (names.dns_subdomain, _pod),
     ("", "Service"): (names.dns_label, _service),
     ("", "ConfigMap"): (names.dns_subdomain, _config_map),
@@ -733,7 +881,9 @@ _KINDS: dict[tuple[str, str], tuple[metadata.NameRule, _Rules]] = {
     ("apps", "Deployment"): (names.dns_subdomain, _deployment),
     ("apps", "ReplicaSet"): (names.dns_subdomain, _replica_set),
     ("autoscaling", "HorizontalPodAutoscaler"): (names.dns_subdomain, _autoscaler),
-    ("policy", "PodDisruptionBudget"): (names.path_segment, _budget),
+    ("policy", "PodDisruptionBudget"): (None, _budget),
+    ("", "Event"): (None, _event),
+    ("events.k8s.io", "Event"): (None, _event),
     (_RBAC, "Role"): (names.path_segment, _role),
     (_RBAC, "ClusterRole"): (names.path_segment, _role),
     (_RBAC, "RoleBinding"): (names.path_segment, _role_binding),
