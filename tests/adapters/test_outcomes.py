@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prism_operator.adapters.connection import connect
@@ -281,6 +281,7 @@ STATUSES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     code=st.integers(200, 599),
     body=st.binary(max_size=40) | st.one_of(STATUSES, JSON).map(lambda v: json.dumps(v).encode()),

@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 import requests
 import urllib3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
@@ -319,6 +319,7 @@ class _Chunks:
         return next(self._chunks, b"")
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     names=st.lists(st.text(min_size=1, max_size=5), max_size=6),
     cuts=st.lists(st.integers(0, 2000)),
