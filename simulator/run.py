@@ -10,17 +10,15 @@ from typing import TextIO
 
 from prism_operator.api.crd import build_crds
 from prism_operator.api.meta import (
-    NAMESPACE,
     PRISM_PATTERN,
     PRISM_STACK,
-    Json,
     Ref,
 )
 from prism_operator.runtime.operator import Options
 from simulator.apiserver.garbage import GarbageCollector
 from simulator.apiserver.namespaces import NamespaceController
-from simulator.apiserver.request import Request
 from simulator.apiserver.server import ApiServer
+from simulator.apiserver.types import Catalog, Kind
 from simulator.checkers import all_checkers
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
@@ -74,8 +72,17 @@ class Result:
 
 
 @lru_cache(maxsize=1)
-def _crds() -> tuple[Json, ...]:
-    return build_crds()
+def _kinds() -> tuple[Kind, ...]:
+    """What every simulated server serves; compiling the CRDs' schemas takes a while."""
+    catalog = Catalog.builtin()
+    for crd in build_crds():
+        catalog.add_crd(crd)
+    return tuple(catalog)
+
+
+def _catalog() -> Catalog:
+    resources = ((kind.resource, kind) for kind in _kinds())
+    return Catalog({(r.group, r.version, r.plural): kind for r, kind in resources})
 
 
 class Simulation:
@@ -88,7 +95,7 @@ class Simulation:
         self.scenario, self.seed = scenario, scenario.seed if seed is None else seed
         self.kernel = Kernel()
         self.clock = VirtualClock(self.kernel, scenario.clock.start)
-        self.server = ApiServer(self.clock, seed=self.seed)
+        self.server = ApiServer(self.clock, _catalog(), seed=self.seed)
         self.cache = Cache(self.server)
         self.trace = Trace(log)
         self.user = User(self.server)
@@ -115,17 +122,9 @@ class Simulation:
     # Setting up
 
     def _install(self) -> None:
-        for crd in _crds():
-            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-            self._must(Request("POST", path, body=crd))
         name = {"name": LEASE_NAMESPACE}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": name}
-        self._must(Request("POST", NAMESPACE.path(), body=namespace))
-
-    def _must(self, request: Request) -> None:
-        response = self.server.handle(request)
-        if response.status >= 400:
-            raise RuntimeError(f"{request.method} {request.path}: {response.body}")
+        self._world("prism-sim").create(namespace)
 
     def _register_nodes(self) -> None:
         machines = self.machines
@@ -151,15 +150,16 @@ class Simulation:
 
     def _build_control_plane(self) -> None:
         cluster = self.scenario.cluster
-        manager = self._world(CONTROLLER_MANAGER)
         self._sync_loops = (
-            DeploymentController(manager),
-            ReplicaSetController(manager),
-            DisruptionController(manager),
-            EndpointsController(manager, ENDPOINT_SLICE),
+            DeploymentController(self._world(CONTROLLER_MANAGER, "deployment-controller")),
+            ReplicaSetController(self._world(CONTROLLER_MANAGER, "replicaset-controller")),
+            DisruptionController(self._world(CONTROLLER_MANAGER, "controllermanager")),
+            EndpointsController(
+                self._world(CONTROLLER_MANAGER, "endpoint-slice-controller"), ENDPOINT_SLICE
+            ),
         )
         self._node_lifecycle = NodeLifecycle(
-            manager,
+            self._world(CONTROLLER_MANAGER, "node-controller"),
             self.cache.pods_on,
             lambda name: self.machines[name].last_heartbeat(self.kernel.now_us),
             self._evicted,
@@ -198,7 +198,7 @@ class Simulation:
         spec = self.scenario.operator
         options = Options(
             watch_namespaces=spec.watch_namespaces,
-            leader_elect=spec.leader_elect,
+            leader_elect=(spec.replicas > 1 if spec.leader_elect is None else spec.leader_elect),
             lease_namespace=LEASE_NAMESPACE,
         )
         return [
@@ -224,8 +224,8 @@ class Simulation:
             self.kernel.at(event.at, Phase.SCENARIO, key, partial(self._happen, event))
         self.kernel.at(self.scenario.duration, Phase.CHECK, "", self._check)
 
-    def _world(self, manager: str) -> ApiWorld:
-        return ApiWorld(self.server, self.cache, self.clock, manager)
+    def _world(self, manager: str, reporter: str = "") -> ApiWorld:
+        return ApiWorld(self.server, self.cache, self.clock, manager, reporter)
 
     # Running
 

@@ -39,6 +39,7 @@ class Cache:
         self._owned: dict[str, dict[Ref, Json]] = {}
         self._on_node: dict[str, dict[Ref, Json]] = {}
         self._listeners: list[Callable[[Change], None]] = []
+        self._event_serial = 0
         server.on_change(self._stored)
 
     def on_change(self, listener: Callable[[Change], None]) -> None:
@@ -71,12 +72,10 @@ class Cache:
         pods = self._on_node.get(node, {})
         return [pods[ref] for ref in sorted(pods)]
 
-    def everything(self) -> Sequence[tuple[Ref, Json]]:
-        """All objects of all resources, sorted by reference."""
-        return sorted(
-            ((ref, o) for objects in self._objects.values() for ref, o in objects.items()),
-            key=lambda item: item[0],
-        )
+    def event_serial(self) -> int:
+        """A number for the name of an Event, another one every time."""
+        self._event_serial += 1
+        return self._event_serial
 
     def _stored(self, resource: Resource, stored: StoredChange) -> None:
         namespace, _, name = stored.key.rpartition("/")
@@ -108,13 +107,22 @@ def _index_in(index: dict[Ref, Json], ref: Ref, obj: Json, keep: bool) -> None:
 
 
 class ApiWorld:
-    """``World`` of one component: reads from the shared cache, writes under its own name."""
+    """``World`` of one component: reads from the shared cache, writes under its own name.
 
-    def __init__(self, server: ApiServer, cache: Cache, clock: VirtualClock, manager: str) -> None:
+    ``reporter`` is the name in its Events, where that is not the name of its process.
+    """
+
+    def __init__(
+        self,
+        server: ApiServer,
+        cache: Cache,
+        clock: VirtualClock,
+        manager: str,
+        reporter: str = "",
+    ) -> None:
         self._server, self._clock, self.cache = server, clock, cache
-        self._manager = manager
+        self._manager, self._reporter = manager, reporter or manager
         self._events: dict[tuple[str, str, str], Ref] = {}
-        self._event_serial = 0
         self.get, self.list = cache.get, cache.list
         self.controlled_by = cache.controlled_by
 
@@ -171,8 +179,9 @@ class ApiWorld:
             series = {"count": count, "lastObservedTime": now}
             self.update({**known, "series": series})
             return
-        self._event_serial += 1
-        name = f"{about['metadata']['name']}.{self._manager[:20]}-{self._event_serial:x}"
+        # client-go takes the time in nanoseconds; here it stands still while a component acts.
+        moment = self.unix_us() * 1000 + self.cache.event_serial()
+        name = f"{about['metadata']['name']}.{moment:x}"
         namespace = about["metadata"].get("namespace") or "default"
         self._events[key] = Ref(EVENT, namespace, name)
         self.create(
@@ -181,7 +190,7 @@ class ApiWorld:
                 "kind": EVENT.kind,
                 "metadata": {"name": name, "namespace": namespace},
                 "eventTime": now,
-                "reportingController": self._manager,
+                "reportingController": self._reporter,
                 "reportingInstance": self._manager,
                 "action": reason,
                 "reason": reason,
