@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -64,18 +65,24 @@ def parse(obj: ReadOnlyJson) -> AnyPrism:
 
 
 def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
-    for rule in model.rules():
+    rules, names = _rules_and_names(type(model))
+    for rule in rules:
         if (problem := _broken(rule, model, path)) is not None:
             yield problem
-    for name, field in type(model).model_fields.items():
-        below = _join(path, field.alias or name)
-        value = getattr(model, name)
+    for attribute, name in names:
+        value = getattr(model, attribute)
         if isinstance(value, Model):
-            yield from _broken_rules(value, below)
+            yield from _broken_rules(value, _join(path, name))
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
                 if isinstance(item, Model):
-                    yield from _broken_rules(item, f"{below}[{index}]")
+                    yield from _broken_rules(item, f"{_join(path, name)}[{index}]")
+
+
+@cache  # asked for every section of every object
+def _rules_and_names(model: type[Model]) -> tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]]:
+    fields = model.model_fields.items()
+    return tuple(model.rules()), tuple((name, field.alias or name) for name, field in fields)
 
 
 def _broken(rule: Rule, model: Model, path: str) -> Problem | None:
