@@ -219,7 +219,7 @@ def _apply(rng: Random, subject: Subject, name: str) -> Step:
         intent = "no kind"
     query |= _validation_query(rng)
     subresource = ""
-    if subject.status and rng.random() < 0.15:
+    if subject.status and subject.key != "services" and rng.random() < 0.15:
         subresource = "status"
         keep = ("apiVersion", "kind", "metadata")
         body = {key: value for key, value in body.items() if key in keep}
@@ -312,7 +312,7 @@ def _list(rng: Random, subject: Subject, name: str) -> Step:
 
 def _status(rng: Random, subject: Subject, name: str) -> Step:
     change = dict(rng.choice(list(subject.status)))
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and subject.key != "services":
         body = _live(subject, name, change, rng)
         query = _write_query(rng)
         return _request(subject, "PUT", "update status", name, "status", query=query, body=body)

@@ -8,6 +8,7 @@
 | timestamps that the server sets | time passes | that they are there |
 | order of managedFields | by time, and time passes | as a set |
 | position and type names in a decoder's complaint | Go's, for people | not |
+| a Service created through /status | has no address there, and nobody does so | not asked |
 | the difference quoted when a pod's immutable fields change | Go's structs, for people | not |
 | the object quoted in a complaint about a patch | field order of Go's structs | not |
 """
@@ -111,8 +112,10 @@ class Normaliser:
 
 
 def _is_about_patch(value: dict[str, Any]) -> bool:
-    causes = (value.get("details") or {}).get("causes") if value.get("kind") == "Status" else None
-    return bool(causes) and causes[0].get("field") == "patch"
+    if value.get("kind") != "Status":
+        return False
+    causes = (value.get("details") or {}).get("causes") or [{}]
+    return bool(causes[0].get("field") == "patch")
 
 
 def _without_object(status: dict[str, Any]) -> dict[str, Any]:

@@ -202,7 +202,8 @@ def scale(
                 owners[other] = replace(owned, fields=rest)
             else:
                 del owners[other]
-    if changed or operation == "Apply":
+    # A Scale of zero replicas is one that says nothing of replicas.
+    if replicas and (changed or operation == "Apply"):
         mine = owners.get(writer)
         fields = fs.union(mine.fields, only) if mine else only
         owners[writer] = _Owned(fields, kind.resource.api_version, time)

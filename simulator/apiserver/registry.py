@@ -95,7 +95,6 @@ class Registry:
         obj: Json,
         options: WriteOptions,
         warn: list[str],
-        subresource: str = "",
     ) -> Json:
         meta = {
             **obj["metadata"],
@@ -108,7 +107,7 @@ class Registry:
         name = meta.get("name", "")
         collection, key = self._collection(kind), _key(namespace, name)
         obj = {**obj, "metadata": meta}
-        if kind.resource == SERVICE and not subresource:
+        if kind.resource == SERVICE:
             obj = self._services.fill_in(obj, None)
         obj = kind.prepare_create(obj)
         causes = kind.validate(obj)
@@ -148,17 +147,18 @@ class Registry:
         collection, key = self._collection(kind), _key(namespace, name)
         stored = collection.objects.get(key)
         if stored is None:
-            if not (creates or kind.allows_create_on_update):
+            if not creates and (subresource or not kind.allows_create_on_update):
                 raise not_found(kind.resource, name)
             if uid:
                 raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, "", options))
             obj = _placed(kind, namespace, change(None))
             meta = {k: v for k, v in obj["metadata"].items() if k not in _SYSTEM_FIELDS}
-            meta.pop("resourceVersion", None)
+            if not options.dry_run:
+                meta.pop("resourceVersion", None)
             obj = {**obj, "metadata": meta}
             self._require_namespace(kind, namespace, name)
             obj = kind.admit(obj)
-            return self._create(kind, namespace, obj, options, warn, subresource), True
+            return self._create(kind, namespace, obj, options, warn), True
         live_uid = stored["metadata"]["uid"]
         if uid and uid != live_uid:
             raise conflict(kind.resource, name, _uid_mismatch(kind, key, uid, live_uid, options))
@@ -198,8 +198,10 @@ class Registry:
 
     # Delete
 
-    def delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> Json:
-        """Deletes an object or marks it; answers with the object or with a Status."""
+    def delete(
+        self, kind: Kind, namespace: str, name: str, options: DeleteOptions
+    ) -> tuple[Json, bool]:
+        """Deletes an object or marks it; the object or a Status, and whether it is gone."""
         collection, key = self._collection(kind), _key(namespace, name)
         stored = collection.objects.get(key)
         if kind.resource == NAMESPACE and name in _IMMORTAL_NAMESPACES:
@@ -211,10 +213,10 @@ class Registry:
         if deletion.marked is not None:
             obj = self._commit(kind, collection, key, deletion.marked, options.dry_run)
         if not deletion.removes:
-            return obj
+            return obj, False
         if not options.dry_run:
             obj = self._remove(kind, collection, key)
-        return self._deleted(kind, obj)
+        return self._deleted(kind, obj), True
 
     def delete_collection(
         self, kind: Kind, namespace: str, query: Query, options: DeleteOptions
@@ -358,9 +360,7 @@ def _was_last_finalizer(new: Json, old: Json) -> bool:
     return waits and not held
 
 
-def _uid_mismatch(
-    kind: Kind, key: str, wanted: str, actual: str, options: WriteOptions
-) -> str:
+def _uid_mismatch(kind: Kind, key: str, wanted: str, actual: str, options: WriteOptions) -> str:
     resource = kind.resource
     root = f"{resource.group}/{resource.plural}" if kind.custom else resource.plural
     root = {"services": "services/specs", "nodes": "minions"}.get(root, root)

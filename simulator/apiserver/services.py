@@ -54,8 +54,10 @@ class ServiceAllocator:
 
     def _fill_in_address(self, service: Json, spec: Json, before: Json) -> None:
         had_address = before.get("type", "ClusterIP") != "ExternalName"
-        if before and had_address and not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            spec["clusterIP"], spec["clusterIPs"] = before["clusterIP"], before["clusterIPs"]
+        if before and had_address:
+            # Left out is kept.
+            spec["clusterIP"] = spec.get("clusterIP") or before["clusterIP"]
+            spec["clusterIPs"] = spec.get("clusterIPs") or before["clusterIPs"]
         address = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not address:
             address = self._free_ip()
@@ -76,11 +78,11 @@ class ServiceAllocator:
             kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False
         )
         had = {
-            (port.get("protocol", "TCP"), port.get("port")): port["nodePort"]
+            port.get("name", ""): port["nodePort"]
             for port in before.get("ports") or ()
             if port.get("nodePort")
         }
-        chosen: set[int] = set()
+        chosen = set(had.values()) & set(_node_ports(spec))
         ports = []
         for position, port in enumerate(spec["ports"] or ()):
             number = port.get("nodePort")
@@ -90,8 +92,9 @@ class ServiceAllocator:
                 ports.append(port)
                 continue
             if not number:
-                number = had.get((port.get("protocol", "TCP"), port.get("port")))
-                number = number or self._free_port(chosen)
+                number = had.get(port.get("name", ""))
+                if number is None or number in chosen:
+                    number = self._free_port(chosen)
             elif number not in had.values() and number in self._ports:
                 field = f"spec.ports[{position}].nodePort"
                 message = f"Invalid value: {number}: provided port is already allocated"
@@ -123,10 +126,7 @@ class ServiceAllocator:
         if not _is_ip(address):
             return  # Validation says so.
         if ipaddress.ip_address(address) not in CLUSTER_IP_RANGE:
-            why = (
-                f"the provided IP ({address}) is not in the valid range. The range of valid IPs is"
-                f" {CLUSTER_IP_RANGE}"
-            )
+            why = "the provided network does not match the current range"
         elif address in self._ips:
             why = "provided IP is already allocated"
         else:
