@@ -231,6 +231,19 @@ class StackBackend(Model):
             reason="FieldValueForbidden",
         ),
         Rule(
+            cel="has(self.connectionString) || has(self.secretRef)"
+            " || (has(self.provider) ? self.provider : self.name) == 'memstore'",
+            holds=lambda backend: (
+                backend.connection_string is not None
+                or backend.secret_ref is not None
+                or (backend.provider or backend.name) == "memstore"
+            ),
+            message="neither connectionString nor secretRef is given:"
+            " only provider memstore needs none",
+            at="connectionString",
+            reason="FieldValueRequired",
+        ),
+        Rule(
             cel="has(self.provider)"
             " || (has(self.connectionString) && self.connectionString.matches("
             "'^(nats|tls|kafka|rediss?|postgres|postgresql|amqps?|memstore)://'))"

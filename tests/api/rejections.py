@@ -226,10 +226,15 @@ REJECTIONS = (
     ),
     Rejection(
         a_stack(
-            backends=[{"name": "redis", "type": "cache", "healthCheck": {"interval": "500ms"}}]
+            backends=[{"name": "memstore", "type": "cache", "healthCheck": {"interval": "500ms"}}]
         ),
         "spec.backends[0].healthCheck.interval",
         "500ms is shorter than 1s",
+    ),
+    Rejection(
+        a_stack(backends=[{"name": "redis", "type": "cache"}]),
+        "spec.backends[0].connectionString",
+        "neither connectionString nor secretRef is given: only provider memstore needs none",
     ),
     Rejection(
         a_backend(connection={"url": "redis://r:6379", "secretRef": {"name": "redis"}}),

@@ -132,13 +132,14 @@ def test_switched_off_autoscaling_leaves_the_replicas_alone() -> None:
 @pytest.mark.parametrize(
     ("backend", "provider"),
     [
-        ({"name": "nats"}, "nats"),
+        ({"name": "memstore"}, "memstore"),
+        ({"name": "nats", "secretRef": {"name": "s"}}, "nats"),
         ({"name": "postgres", "secretRef": {"name": "s"}}, "postgres"),
-        ({"name": "main-redis"}, "redis"),
+        ({"name": "main-redis", "secretRef": {"name": "s"}}, "redis"),
         ({"name": "main", "connectionString": "postgresql://db/main"}, "postgres"),
         ({"name": "main", "connectionString": "amqps://queue"}, "rabbitmq"),
         ({"name": "redis", "connectionString": "nats://queue"}, "nats"),
-        ({"name": "redis", "provider": "valkey"}, "valkey"),
+        ({"name": "redis", "provider": "valkey", "secretRef": {"name": "s"}}, "valkey"),
     ],
     ids=str,
 )
