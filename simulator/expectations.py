@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prism_operator.api.meta import Json, Ref
+from pydantic import BaseModel
+
+from prism_operator.api.meta import Json, Resource
 from simulator.cluster.api import Cache
 from simulator.controllers.objects import condition, is_ready, labels_of, node_of
 from simulator.inputs import location_of
@@ -181,17 +183,20 @@ def value_at(obj: Mapping[str, Any], path: str) -> Any:
 
 def described(expectation: Expectation) -> str:
     """An expectation as a sentence, for the one who reads why it failed."""
-    claim = expectation.claim
-    parts = claim.model_dump(exclude_none=True, by_alias=True)
-    text = ", ".join(f"{key} {_plain(value)}" for key, value in parts.items())
+    text = _plain(expectation.claim)
     within = "" if expectation.within is None else f" within {expectation.within / SECOND_US:g}s"
     after = "" if expectation.after is None else f" after {expectation.after}"
     return f"{expectation.mode.replace('_', ' ')} {text}{within}{after}"
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, Ref):
-        return str(value)
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {_plain(v)}" for k, v in value.items()) + "}"
-    return str(getattr(value, "kind", value))
+    """A value as its file says it: only what was given."""
+    match value:
+        case BaseModel():
+            fields = type(value).model_fields
+            given = [(f, fields[f].alias) for f in fields if f in value.model_fields_set]
+            return ", ".join(f"{alias}: {_plain(getattr(value, f))}" for f, alias in given)
+        case Resource():
+            return value.kind
+        case _:
+            return str(value)

@@ -60,6 +60,7 @@ ONLY_POOL_SPOT = {
         }
     }
 }
+WRONG_NODE = "node(s) didn't match Pod's node affinity/selector"
 TAINT = {"key": "dedicated", "value": "proxy", "effect": "NoSchedule"}
 
 
@@ -67,8 +68,8 @@ TAINT = {"key": "dedicated", "value": "proxy", "effect": "NoSchedule"}
     ("pod", "node", "reason"),
     [
         (a_pod(cpu="5"), a_node(), "Insufficient cpu"),
-        (a_pod(nodeSelector={"pool": "spot"}), a_node(), "node(s) didn't match Pod's node affinity/selector"),
-        (a_pod(affinity=ONLY_POOL_SPOT), a_node(), "node(s) didn't match Pod's node affinity/selector"),
+        (a_pod(nodeSelector={"pool": "spot"}), a_node(), WRONG_NODE),
+        (a_pod(affinity=ONLY_POOL_SPOT), a_node(), WRONG_NODE),
         (a_pod(), a_node(taints=[TAINT]), "node(s) had untolerated taint(s)"),
         (a_pod(), a_node(unschedulable=True), "node(s) were unschedulable"),
     ],

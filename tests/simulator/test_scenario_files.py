@@ -1,0 +1,141 @@
+"""Bad scenario files and manifests are told with file, line, field, expected and actual value."""
+
+from pathlib import Path
+
+import pytest
+
+from simulator.cli import SCENARIOS
+from simulator.inputs import BadInputError
+from simulator.kernel import SECOND_US
+from simulator.randomness import Span
+from simulator.scenario import load
+
+GOOD = """\
+question: Is this read?
+duration: 1h30m
+cluster:
+  pools:
+    base: {count: 3}
+expect:
+  - {always: {restarts: {equals: 0}}}
+"""
+
+
+def problems(tmp_path: Path, text: str, **manifests: str) -> tuple[str, ...]:
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    for name, content in manifests.items():
+        (tmp_path / f"{name}.yaml").write_text(content)
+    with pytest.raises(BadInputError) as caught:
+        load(file)
+    return tuple(p.replace(f"{tmp_path}/", "") for p in caught.value.problems)
+
+
+def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    pods = "  pods: {pull: 3s, ready: {min: 500ms, max: 2s}}\n"
+    file.write_text(GOOD.replace("expect:", pods + "expect:"))
+
+    scenario = load(file).scenario
+
+    assert scenario.duration == 5400 * SECOND_US
+    assert scenario.cluster.pods.pull == Span(3 * SECOND_US, 3 * SECOND_US)
+    assert scenario.cluster.pods.ready == Span(SECOND_US // 2, 2 * SECOND_US)
+    assert scenario.cluster.zones == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("duration: 1h30m", "duration: soon",
+         's.yaml:2:1: duration: expected a duration such as "90s" or "1h30m", got "soon"'),
+        ("duration: 1h30m", "duration: 90",
+         's.yaml:2:1: duration: expected a duration such as "90s", got 90'),
+        ("question:", "qestion:", "s.yaml:1:1: question: is required"),
+        ("count: 3", "count: -1",
+         "s.yaml:5:12: cluster.pools.base.count: input should be greater than or equal to 0, "
+         "got -1"),
+        ("count: 3", "cuont: 3", "s.yaml:5:12: cluster.pools.base.cuont: unknown key"),
+        ("count: 3", "count: 3, zones: [z]",
+         's.yaml:3:1: cluster: pool "base": zone "z" is not one of [a, b, c]'),
+        ("count: 3", "count: 3, allocatable: {cpu: lots}",
+         's.yaml:5:36: cluster.pools.base.allocatable.cpu: expected a quantity such as "4" or '
+         '"16Gi", got "lots"'),
+        ("{equals: 0}", "{}",
+         "s.yaml:7:15: expect[0].always.restarts: expected one of equals, atLeast, atMost"),
+        ("always:", "sometimes:", "s.yaml:7:6: expect[0].sometimes: unknown key"),
+        ("{restarts: {equals: 0}}", "{exists: Stack/x}",
+         's.yaml:7:15: expect[0].always.exists: expected a kind (ConfigMap, CustomResource'),
+        ("{restarts: {equals: 0}}", "{exists: x}",
+         's.yaml:7:15: expect[0].always.exists: expected Kind/name or Kind/namespace/name, '
+         'got "x"'),
+        ("{always: {restarts: {equals: 0}}}", "{always: {restarts: {equals: 0}}, after: noon}",
+         's.yaml:6:1: expect: after: "noon" is not the name of an event (there are: none)'),
+        ("expect:", "timeline: [{at: 1s}]\nexpect:",
+         "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
+         "rolloutRestart, nodeLoss, operatorCrash, operatorRestart; got none"),
+        ("expect:", "manifests: [gone.yaml]\nexpect:",
+         's.yaml:6:13: manifest "gone.yaml" does not exist'),
+        ("question: Is this read?", "question: [", "s.yaml:3:8: is not YAML: expected ',' or ']'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_place(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    assert old in GOOD
+
+    found = problems(tmp_path, GOOD.replace(old, new))
+
+    assert any(p.startswith(problem) for p in found), found
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("1h30m", "soon").replace("count: 3", "count: x")
+
+    assert len(problems(tmp_path, text)) == 2
+
+
+STACK = """\
+apiVersion: prism.io/v1alpha1
+kind: PrismStack
+metadata: {name: shop, namespace: default}
+spec:
+  proxy: {replicas: 3}
+  admin:
+    leaderElection:
+      renewDeadline: 20s
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("", "",
+         "stack.yaml:8:7: spec.admin.leaderElection.renewDeadline: 20s is not below "
+         "leaseDuration 15s"),
+        ("renewDeadline: 20s", "renewDeadline: 10s\n  proxi: {}", None),
+        ("replicas: 3", "replicas: three", "stack.yaml:5:11: spec.proxy.replicas: "),
+        ("v1alpha1", "v1", 'stack.yaml:1:1: apiVersion: expected "prism.io/v1alpha1" for a '
+         'PrismStack, got "prism.io/v1"'),
+        ("kind: PrismStack", "kind: Stack", "stack.yaml:2:1: kind: expected one of "),
+        ("name: shop, ", "", "stack.yaml:3:1: metadata.name: is required"),
+    ],
+)  # fmt: skip
+def test_a_bad_manifest_is_told_by_its_own_file_and_line(
+    tmp_path: Path, old: str, new: str, problem: str | None
+) -> None:
+    text = GOOD.replace("expect:", "manifests: [stack.yaml]\nexpect:")
+    if problem is None:  # only the API server knows unknown fields; see the command line's tests
+        (tmp_path / "s.yaml").write_text(text)
+        (tmp_path / "stack.yaml").write_text(STACK.replace(old, new))
+        assert load(tmp_path / "s.yaml").manifests
+        return
+
+    found = problems(tmp_path, text, stack=STACK.replace(old, new))
+
+    assert any(p.startswith(problem) for p in found), found
+
+
+@pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_scenario_that_ships_can_be_read(file: Path) -> None:
+    assert load(file).scenario.question.endswith("?")
