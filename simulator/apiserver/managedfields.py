@@ -155,7 +155,7 @@ def apply(
         if refused:
             return _conflicts(refused)
         merged, after = _apply(kind, before, patch, owners, applier, True, time)
-    obj = before if merged is None else _decoded_merge(kind, merged)
+    obj = before if merged is None else _decoded_merge(kind, merged, patch)
     if manager == "kubectl" and obj["metadata"].get("annotations", {}).get(LAST_APPLIED):
         obj = _with_last_applied(obj, patch)
     return _with_owners(obj, after)
@@ -302,6 +302,8 @@ def _reconciled(kind: Kind, owners: _Owners) -> _Owners:
 def _check_patch(kind: Kind, patch: Json) -> None:
     api_version, name = str(patch.get("apiVersion", "")), str(patch.get("kind", ""))
     if (api_version, name) != (kind.resource.api_version, kind.resource.kind):
+        if "/" not in api_version:
+            api_version = f"/{api_version}"
         raise DecodeError(f"invalid object type: {api_version}, Kind={name}")
     if "managedFields" in (patch.get("metadata") or {}):
         raise DecodeError("metadata.managedFields must be nil")
@@ -345,13 +347,16 @@ def _apply(
     return merged, owners
 
 
-def _decoded_merge(kind: Kind, merged: Json) -> Json:
+def _decoded_merge(kind: Kind, merged: Json, patch: Json) -> Json:
     try:
         return kind.decode(merged).obj
     except DecodeError as error:
+        detail = error.detail
+        if detail.startswith("illegal base64"):
+            detail = f"error decoding from json: {detail}"
         raise TypedError(
-            f"failed to convert new object ({_named(kind, merged)}) to proper version: unable to "
-            f"convert unstructured object to {_gvk(kind)}: {error.detail}"
+            f"failed to convert new object ({_named(kind, patch)}) to proper version: unable to "
+            f"convert unstructured object to {_gvk(kind)}: {detail}"
         ) from None
 
 

@@ -168,9 +168,9 @@ def _workload_status(status: Json, extra: tuple[str, ...]) -> Iterator[Cause]:
         yield from nonnegative(status.get(field), f"status.{field}")
     total = status.get("replicas", 0)
     for field in (extra[0], "readyReplicas", "availableReplicas"):
-        if status.get(field, 0) > total:
+        if (count := status.get(field, 0)) > total:
             text = "cannot be greater than status.replicas"
-            yield causes.invalid(f"status.{field}", status[field], text)
+            yield causes.invalid(f"status.{field}", count, text)
     available = status.get("availableReplicas", 0)
     if available > status.get("readyReplicas", 0):
         text = "cannot be greater than readyReplicas"
@@ -212,6 +212,10 @@ def _frozen_spec(spec: Json, mutable: tuple[str, ...]) -> Json:
 
 def _service(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
     if subresource == "status":
+        ingress = (new["status"].get("loadBalancer") or {}).get("ingress")
+        if ingress and new["spec"]["type"] != "LoadBalancer":
+            text = "may only be used when `spec.type` is 'LoadBalancer'"
+            yield causes.forbidden("status.loadBalancer.ingress", text)
         return
     spec = new["spec"]
     if old is not None:
@@ -686,16 +690,16 @@ def _role_binding(new: Json, old: Json | None, subresource: str) -> Iterator[Cau
     )
     for index, subject in enumerate(new.get("subjects") or ()):
         yield from _subject(subject, namespaced, f"subjects[{index}]")
-    if old is not None and reference != old["roleRef"]:
-        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
-        shown = {"APIGroup": reference["apiGroup"], **shown}
-        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
     # What Kubernetes validates declaratively comes last.
     for index, subject in enumerate(new.get("subjects") or ()):
         if not subject.get("name"):
             yield causes.required(f"subjects[{index}].name")
     if not reference["name"]:
         yield causes.required("roleRef.name")
+    if old is not None and reference != old["roleRef"]:
+        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
+        shown = {"APIGroup": reference["apiGroup"], **shown}
+        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
 
 
 def _subject(subject: Json, namespaced: bool, path: str) -> Iterator[Cause]:
