@@ -324,9 +324,9 @@ class PrismStackSpec(Model):
     """The proxy. One replica with all defaults when not given."""
     admin: AdminSpec | None = None
     """The admin. There is none when not given."""
-    patterns: Annotated[tuple[StackPattern, ...], Field(max_length=64), ListMap("name")] = ()
+    patterns: Annotated[tuple[StackPattern, ...], Field(max_length=128), ListMap("name")] = ()
     """Pattern runners, one PrismPattern each."""
-    backends: Annotated[tuple[StackBackend, ...], Field(max_length=64), ListMap("name")] = ()
+    backends: Annotated[tuple[StackBackend, ...], Field(max_length=128), ListMap("name")] = ()
     """Backends, one PrismBackend each."""
     namespaces: Annotated[tuple[StackNamespace, ...], Field(max_length=256), ListMap("name")] = ()
     """Tenant namespaces, one PrismNamespace each."""
