@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -54,7 +54,6 @@ class Findings:
     conditions: Sequence[Condition] = ()
     degraded_by: Sequence[Condition] = ()
     paused_by: str | None = None
-    extra: Json = field(default_factory=dict)
 
 
 def conclude(observed: Observed, findings: Findings, now: datetime) -> Plan:
@@ -93,10 +92,12 @@ def conclude(observed: Observed, findings: Findings, now: datetime) -> Plan:
         **findings.status_fields,
         "conditions": with_times([*standard, *conditions], before, now),
     }
+    status, requeue_after_s = status_to_write(new, stored, now)
     return Plan(
         ref=ref_of(obj),
         writes=writes,
-        status=status_to_write(new, stored),
+        status=status,
+        requeue_after_s=requeue_after_s,
         events=events_of(
             before,
             new["conditions"],
@@ -128,7 +129,7 @@ def refuse(observed: Observed, error: InvalidObject, now: datetime) -> Plan:
     new = {**stored, **new}
     return Plan(
         ref=ref_of(obj),
-        status=status_to_write(new, stored),
+        status=status_to_write(new, stored, now)[0],
         events=events_of(before, new["conditions"], repairs=(), announce_ready=False),
     )
 

@@ -24,6 +24,9 @@ _LIST_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "ownerReferences": ("uid",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
+# Maps that are ours as a whole (`x-kubernetes-map-type: atomic`): another key in the selector of a
+# Service would leave it without endpoints.
+_ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "matchLabels"})
 _QUANTITY_MAPS: Final = frozenset({"requests", "limits"})
 _QUANTITIES: Final = frozenset({"divisor", "sizeLimit"})
 # The API server drops zero values ("", 0, false, [], {}) of fields that are no pointers, so absence
@@ -49,6 +52,8 @@ def _in_map(desired: ReadOnlyJson, live: ReadOnlyJson, path: str, name: str) -> 
         where = f"{path}.{key}" if path else key
         if isinstance(wanted, dict):
             if not isinstance(found, dict):
+                return where
+            if key in _ATOMIC_MAPS and found.keys() - wanted.keys():
                 return where
             inner = _in_map(wanted, found, where, key)
             if inner is not None:

@@ -58,7 +58,7 @@ _CONFIG_VOLUME: Final = "config"
 def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     """What to write so that the pattern runs as its spec says, and what to say about it."""
     obj, cluster = observed.obj, observed.cluster
-    if obj["metadata"].get("deletionTimestamp"):
+    if obj["metadata"].get("deletionTimestamp") or _is_left_behind(obj, cluster):
         return Plan(ref_of(obj))
     try:
         pattern = parsed(obj, PrismPattern)
@@ -196,6 +196,20 @@ def _secret_hash(
 def _stack_of(pattern: PrismPattern) -> str | None:
     """The stack that made the pattern; its label outlives an orphaning deletion of the stack."""
     return pattern.metadata.labels.get(STACK_LABEL)
+
+
+def _is_left_behind(obj: Json, cluster: Snapshot) -> bool:
+    """Whether the stack that owns the pattern is gone, so that the garbage collector comes for it.
+
+    Its backends may go first, and rolling the pods for that would be their last hour's work. A
+    pattern that shall outlive its stack loses its owner reference before the stack goes.
+    """
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller") and owner["kind"] == PRISM_STACK.kind:
+            stack = cluster.get(Ref(PRISM_STACK, obj["metadata"]["namespace"], owner["name"]))
+            is_gone = stack is None or stack["metadata"]["uid"] != owner["uid"]
+            return is_gone and cluster.can_read(PRISM_STACK)
+    return False
 
 
 def _paused_by(pattern: PrismPattern, cluster: Snapshot) -> str | None:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from prism_operator.api.meta import Json
 from prism_operator.planning.conditions import PROGRESSING
 from prism_operator.planning.rollout import IN_PROGRESS
 
-# Counts that change several times on the way to one more available pod.
-_TRANSIENT_COUNTS: Final = frozenset({"replicas", "updatedReplicas", "readyReplicas"})
+# A rollout that is over within this time is two status writes: that it began, and that it is done.
+QUIET_S: Final = 30.0
+_COUNTS: Final = frozenset(
+    {
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "readyPatterns",
+        "summary",
+    }
+)
 
 
-def status_to_write(new: Json, stored: Json) -> Json | None:
-    """``new``, or None when ``stored`` says it already.
+def status_to_write(new: Json, stored: Json, now: datetime) -> tuple[Json | None, float | None]:
+    """``new``, or None when ``stored`` says it already, and seconds after which to look again.
 
-    What others added to ``stored`` does not count. While a rollout is under way its intermediate
-    counts are not worth a write; every available replica and every change of a condition is.
+    What others added to ``stored`` does not count. Counts that move while a rollout is young are
+    not worth a write, but are written once it takes longer.
     """
     if _is_in(new, stored):
-        return None
-    if _is_under_way(new) and _is_in(_without_transient(new), _without_transient(stored)):
-        return None
-    return new
+        return None, None
+    age_s = _rollout_age_s(new, now)
+    if age_s is None or age_s >= QUIET_S:
+        return new, None
+    if _is_in(_without_counts(new), _without_counts(stored)):
+        return None, QUIET_S - age_s
+    return new, None
 
 
 def _is_in(new: Json, stored: Json) -> bool:
@@ -43,19 +57,20 @@ def _conditions_are_in(new: list[Json], stored: list[Json]) -> bool:
     )
 
 
-def _is_under_way(status: Json) -> bool:
-    return any(c["type"] == PROGRESSING and c["status"] == "True" for c in status["conditions"])
+def _rollout_age_s(status: Json, now: datetime) -> float | None:
+    """For how long a rollout has been under way; None when there is none."""
+    for condition in status["conditions"]:
+        if condition["type"] == PROGRESSING and condition["status"] == "True":
+            began = datetime.fromisoformat(condition["lastTransitionTime"])
+            return (now - began).total_seconds()
+    return None
 
 
-def _without_transient(status: Json) -> Json:
-    return {key: _settled(value) for key, value in status.items() if key not in _TRANSIENT_COUNTS}
-
-
-def _settled(value: object) -> object:
+def _without_counts(value: Any) -> Any:
     if isinstance(value, list):
-        return [_settled(item) for item in value]
+        return [_without_counts(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if value.get("reason") == IN_PROGRESS:
-        return {key: inner for key, inner in value.items() if key != "message"}
-    return _without_transient(value)
+    # The message of a rollout under way tells the counts again.
+    left_out = {"message"} if value.get("reason") == IN_PROGRESS else _COUNTS
+    return {key: _without_counts(inner) for key, inner in value.items() if key not in left_out}

@@ -47,6 +47,6 @@ def plan_unchecked(observed: Observed, model: type[AnyPrism], message: str, now:
     }
     return Plan(
         ref=ref_of(obj),
-        status=status_to_write(new, stored),
+        status=status_to_write(new, stored, now)[0],
         events=events_of(before, new["conditions"], repairs=(), announce_ready=False),
     )

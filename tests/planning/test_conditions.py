@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from prism_operator.api.meta import Json
 from prism_operator.planning.conditions import Condition, conditions_of, with_times
 from prism_operator.planning.status import status_to_write
 from prism_operator.planning.verdict import (
@@ -112,48 +115,65 @@ def test_a_message_never_shows_the_user_information_of_a_url() -> None:
     assert stored["message"] == "bad postgres://***@host/db"
 
 
-def a_status(*, under_way: bool, replicas: int, available: int, message: str = "m") -> dict:
-    reason = "RolloutInProgress" if under_way else "DeploymentReady"
-    truth = "True" if under_way else "False"
+def a_status(
+    *, under_way: bool, available: int, replicas: int = 2, message: str = "m", reason: str = ""
+) -> Json:
+    reason = reason or ("RolloutInProgress" if under_way else "DeploymentReady")
+    progressing = {
+        "type": "Progressing",
+        "status": "True" if under_way else "False",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": "2026-01-02T03:04:05Z",
+    }
     return {
         "observedGeneration": 1,
         "replicas": replicas,
         "availableReplicas": available,
-        "conditions": [
-            {"type": "Progressing", "status": truth, "reason": reason, "message": message}
-        ],
+        "conditions": [progressing],
     }
 
 
 def test_a_status_that_says_nothing_new_is_not_written() -> None:
-    status = a_status(under_way=False, replicas=1, available=1)
+    status = a_status(under_way=False, available=1)
 
-    assert status_to_write(status, {**status, "added": "by others"}) is None
+    assert status_to_write(status, {**status, "added": "by others"}, LATER) == (None, None)
 
 
 def test_a_foreign_condition_is_no_news() -> None:
-    status = a_status(under_way=False, replicas=1, available=1)
+    status = a_status(under_way=False, available=1)
     foreign = {"type": "Foreign", "status": "True", "reason": "X", "message": ""}
 
     stored = {**status, "conditions": [foreign, *status["conditions"]]}
 
-    assert status_to_write(status, stored) is None
+    assert status_to_write(status, stored, LATER) == (None, None)
 
 
-def test_during_a_rollout_only_available_replicas_are_news() -> None:
-    stored = a_status(under_way=True, replicas=0, available=0, message="0 of 2")
+def test_counts_are_no_news_while_a_rollout_is_young() -> None:
+    stored = a_status(under_way=True, available=0, message="0 of 2")
+    some = a_status(under_way=True, available=1, message="1 of 2")
+    after_10_s = NOW + timedelta(seconds=10)
 
-    created = a_status(under_way=True, replicas=2, available=0, message="1 of 2 of the newest")
-    available = a_status(under_way=True, replicas=2, available=1)
-    done = a_status(under_way=False, replicas=2, available=1)
-
-    assert status_to_write(created, stored) is None
-    assert status_to_write(available, stored) == available
-    assert status_to_write(done, stored) == done
+    assert status_to_write(some, stored, after_10_s) == (None, 20)
+    assert status_to_write(some, stored, LATER) == (some, None)
 
 
-def test_after_the_rollout_every_count_is_news() -> None:
-    stored = a_status(under_way=False, replicas=3, available=2)
-    now = a_status(under_way=False, replicas=2, available=2)
+NEWS = {
+    "the end of the rollout": a_status(under_way=False, available=1),
+    "another reason": a_status(under_way=True, available=1, reason="Retrying"),
+    "another generation": {**a_status(under_way=True, available=1), "observedGeneration": 2},
+}
 
-    assert status_to_write(now, stored) == now
+
+@pytest.mark.parametrize("case", NEWS)
+def test_everything_else_is_news_at_once(case: str) -> None:
+    stored = a_status(under_way=True, available=1)
+
+    assert status_to_write(NEWS[case], stored, NOW) == (NEWS[case], None)
+
+
+def test_without_a_rollout_every_count_is_news() -> None:
+    stored = a_status(under_way=False, available=2)
+    now = a_status(under_way=False, available=1)
+
+    assert status_to_write(now, stored, NOW) == (now, None)

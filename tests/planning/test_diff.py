@@ -82,6 +82,16 @@ DIFFERENT = {
         {"ports": [{"name": "grpc", "port": 81, "protocol": "TCP"}]},
         "ports[80,TCP]",
     ),
+    "a key more in a selector, which then selects nothing": (
+        {"spec": {"selector": {"a": "1"}}},
+        {"spec": {"selector": {"a": "1", "b": "2"}}},
+        "spec.selector",
+    ),
+    "a label more in a selector": (
+        {"labelSelector": {"matchLabels": {"a": "1"}}},
+        {"labelSelector": {"matchLabels": {"a": "1", "b": "2"}}},
+        "labelSelector.matchLabels",
+    ),
     "a scalar where a map was": ({"a": {"b": 1}}, {"a": "text"}, "a"),
 }
 

@@ -463,6 +463,15 @@ def test_a_pattern_on_its_way_out_is_left_to_go() -> None:
     assert plan(leaving) == Plan(ORDERS)
 
 
+def test_a_pattern_whose_stack_is_gone_is_left_to_the_garbage_collector() -> None:
+    stack = a_stack()
+    made = owned(a_pattern(), stack)
+    namesake = a_stack(metadata={"uid": "another"})
+
+    assert plan(made) == plan(made, namesake) == Plan(ORDERS)
+    assert plan(made, stack).writes != ()
+
+
 def test_an_invalid_spec_is_said_and_tears_nothing_down() -> None:
     world = World(a_pattern())
     world.converge()
