@@ -19,7 +19,7 @@ from simulator.apiserver.patches import (
 
 # Replaced by the namespace of the run.
 NAMESPACE = "$namespace"
-_NAMES = ("a", "b", "c")
+_NAMES = ("a", "b", "c", "d")
 _MANAGERS = ("alice", "bob", "prism-operator")
 
 
@@ -134,7 +134,8 @@ def _update(rng: Random, subject: Subject, name: str) -> Step:
 
 def _patch(rng: Random, subject: Subject, name: str) -> Step:
     intent, change = _change(rng, subject)
-    kind = rng.choice((MERGE_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, JSON_PATCH, "text/plain"))
+    kinds = (MERGE_PATCH, STRATEGIC_MERGE_PATCH, JSON_PATCH, "text/plain")
+    kind = rng.choices(kinds, (8, 5, 5, 1))[0]
     body: Any = change
     query = _write_query(rng)
     if kind == JSON_PATCH:

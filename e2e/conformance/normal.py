@@ -34,9 +34,7 @@ _PATCH_VALUE: Final = re.compile(
 )
 _DECODER: Final = re.compile(r"((?:cannot be handled as an? \w+|unrecognized[^:]*): ).*", re.DOTALL)
 _CONTINUE: Final = re.compile(r"(continue key is not valid).*", re.DOTALL)
-_POD_DIFFERENCE: Final = re.compile(
-    r"(pod updates may not change fields other than [^\n]*).*", re.DOTALL
-)
+_POD_DIFFERENCE: Final = re.compile(r"(pod updates may not change fields other than).*", re.DOTALL)
 
 
 class Normaliser:

@@ -152,7 +152,7 @@ class RealSide(HttpSide):
         config = KubeConfig.from_file(str(kubeconfig))
         self._client = HTTPClient(config)
         super().__init__("real", self._client.session, str(config.cluster["server"]))
-        self._events: dict[str, list[Json]] = {name: [] for name, _, _ in WATCHES}
+        self._events = _Events()
         self._config = config
         self._stopped = False
 
@@ -170,15 +170,17 @@ class RealSide(HttpSide):
 
     def events(self, watch: str, namespace: str) -> list[Json]:
         """What a watch has shown of a namespace so far."""
-        return [e for e in list(self._events[watch]) if _namespace_of(e) == namespace]
+        return self._events.of(watch, namespace)
 
     def _follow(self, name: str, resource: Resource, query: Mapping[str, str]) -> None:
         session = HTTPClient(self._config).session
         url = self._url + resource.path()
         try:
             with session.get(url, params=dict(query), stream=True, timeout=(5, 900)) as response:
+                if response.status_code != 200:
+                    raise RuntimeError(f"watch of {name}: {response.status_code} {response.text}")
                 for line in response.iter_lines():
-                    self._events[name].append(json.loads(line))
+                    self._events.add(name, json.loads(line))
         except requests.RequestException:
             if not self._stopped:
                 raise
@@ -196,7 +198,7 @@ class FakeSide(HttpSide):
         session.mount("http://", InProcessAdapter(self._server))
         super().__init__("fake", session, "http://fake")
         self._subscriptions: dict[str, Subscription] = {}
-        self._events: dict[str, list[Json]] = {}
+        self._events = _Events()
 
     def watch(self) -> None:
         """Starts all watches."""
@@ -207,7 +209,6 @@ class FakeSide(HttpSide):
             if not isinstance(answer, Subscription):
                 raise TypeError(f"{resource.path()} cannot be watched: {answer}")
             self._subscriptions[name] = answer
-            self._events[name] = []
 
     def send(self, step: Step, namespace: str, memory: Memory) -> Answer:
         """Like any server, but a crash is an answer too."""
@@ -218,8 +219,9 @@ class FakeSide(HttpSide):
 
     def events(self, watch: str, namespace: str) -> list[Json]:
         """What a watch has shown of a namespace so far."""
-        self._events[watch] += [e.as_json() for e in self._subscriptions[watch].poll()]
-        return [e for e in self._events[watch] if _namespace_of(e) == namespace]
+        for event in self._subscriptions[watch].poll():
+            self._events.add(watch, event.as_json())
+        return self._events.of(watch, namespace)
 
 
 class _WallClock:
@@ -232,8 +234,20 @@ class _WallClock:
         return 0.0
 
 
-def _namespace_of(event: Json) -> str:
-    return str(event["object"]["metadata"].get("namespace", ""))
+class _Events:
+    """What watches have shown, by watch and namespace."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], list[Json]] = {}
+
+    def add(self, watch: str, event: Json) -> None:
+        """Keeps an event."""
+        namespace = str(event["object"].get("metadata", {}).get("namespace", ""))
+        self._seen.setdefault((watch, namespace), []).append(event)
+
+    def of(self, watch: str, namespace: str) -> list[Json]:
+        """The events so far, in order."""
+        return list(self._seen.get((watch, namespace), ()))
 
 
 def _in_namespace(value: Any, namespace: str) -> Any:

@@ -34,6 +34,8 @@ class ServiceAllocator:
         """
         spec = dict(service.get("spec") or {})
         before = (live or {}).get("spec") or {}
+        if live is None and spec.get("clusterIP") and not spec.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
         if spec.get("type", "ClusterIP") == "ExternalName":
             for name in _ALLOCATED:
                 # An update need not repeat that the address goes.

@@ -305,7 +305,7 @@ class Writes:
             )
         if options.field_validation == "Warn":
             warn.extend(decoded.unknown)
-        return decoded.obj
+        return _with_reset(decoded.obj, body)
 
     def _decode_patched(
         self, kind: Kind, body: Json, options: WriteOptions, warn: list[str]
@@ -319,7 +319,7 @@ class Writes:
             raise _invalid_patch(f"strict decoding error: {', '.join(decoded.unknown)}")
         if options.field_validation == "Warn":
             warn.extend(decoded.unknown)
-        return decoded.obj
+        return _with_reset(decoded.obj, body)
 
     def after(self, kind: Kind, name: str, dry_run: bool) -> None:
         """Does what the real server's own controllers do at once."""
@@ -343,6 +343,14 @@ def _decoded(kind: Kind, body: Any) -> Decoded:
         return kind.decode(body)
     except DecodeError as error:
         raise bad_request(str(error)) from None
+
+
+def _with_reset(obj: Json, body: Any) -> Json:
+    """``obj`` with the empty managedFields of ``body``: not left out, but a wish to reset them."""
+    meta = body.get("metadata")
+    if not isinstance(meta, dict) or meta.get("managedFields") != []:
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": []}}
 
 
 def _require_kind(kind: Kind, body: Json) -> None:
