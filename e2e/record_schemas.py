@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pykube
+from requests import Session
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "simulator" / "apiserver" / "schemas"
@@ -58,6 +59,16 @@ def trim(schema: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def published(session: Session, url: str) -> dict[str, Any]:
+    """Every schema the server publishes for the groups we serve, trimmed."""
+    found: dict[str, Any] = {}
+    for group_version in GROUP_VERSIONS:
+        answer = session.get(f"{url}/openapi/v3/{group_version}")
+        answer.raise_for_status()
+        found |= answer.json()["components"]["schemas"]
+    return {name: trim(schema) for name, schema in found.items()}
+
+
 def dump(path: Path, content: dict[str, Any]) -> None:
     """One line for each type, so that a diff between two Kubernetes versions can be read."""
     lines = (
@@ -77,14 +88,10 @@ def main(kubeconfig: str) -> None:
     )
     types = json.loads(go.stdout)
     api = pykube.HTTPClient(pykube.KubeConfig.from_file(kubeconfig))
-    published: dict[str, Any] = {}
-    for group_version in GROUP_VERSIONS:
-        answer = api.session.get(f"{api.url}/openapi/v3/{group_version}")
-        answer.raise_for_status()
-        published |= answer.json()["components"]["schemas"]
-    opaque = {n for n in published if n.endswith(OPAQUE)}
+    schemas = published(api.session, api.url)
+    opaque = {n for n in schemas if n.endswith(OPAQUE)}
     SCHEMAS.mkdir(exist_ok=True)
-    dump(SCHEMAS / "openapi.json", {n: trim(published[n]) for n in {*types, *opaque}})
+    dump(SCHEMAS / "openapi.json", {n: schemas[n] for n in {*types, *opaque}})
     dump(SCHEMAS / "gotypes.json", types)
 
 

@@ -138,7 +138,7 @@ class BuiltinKind(Kind):
         new = {**obj, "metadata": metadata}
         if self.first_status is not None:
             new["status"] = self.first_status(new)
-        return self.on_create(new) if self.on_create else new
+        return _as_stored(self.on_create(new) if self.on_create else new)
 
     def prepare_update(self, new: Json, old: Json, subresource: str = "") -> Json:
         """See ``Kind``."""
@@ -165,7 +165,7 @@ class BuiltinKind(Kind):
                 out = self.on_update(out, old)
             if self.counts is not None and self.counts(out, old):
                 out["metadata"]["generation"] = was.get("generation", 0) + 1
-        return out
+        return _as_stored(out)
 
     def validate(self, new: Json, old: Json | None = None, subresource: str = "") -> list[Cause]:
         """See ``Kind``."""
@@ -180,6 +180,13 @@ class BuiltinKind(Kind):
         if subresource == "status":
             return (("spec",), *self.status_keeps)
         return (("status",),) if self.has_status else ()
+
+
+def _as_stored(obj: Json) -> Json:
+    """``obj`` as protobuf, the storage's format, gives it back: it does not know empty lists."""
+    if [] in obj.values():
+        return {key: None if value == [] else value for key, value in obj.items()}
+    return obj
 
 
 def _keep(new: Json, old: Json, path: tuple[str, ...]) -> None:

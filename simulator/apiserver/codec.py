@@ -21,8 +21,9 @@ from simulator.apiserver import quantity
 from simulator.apiserver.causes import DecodeError
 from simulator.apiserver.schema import SCHEMAS, _openapi
 
-# A place in an object: the parent's place and a field name or an index.
-Place: TypeAlias = tuple[Any, str | int] | None
+# A place in an object: the parent's place, and a field's name, an index, or a map's key in a tuple.
+Step: TypeAlias = str | int | tuple[str]
+Place: TypeAlias = tuple[Any, Step] | None
 Hook: TypeAlias = Callable[[Json], None]
 _INTEGERS = {"int32": 2**31, "int64": 2**63, "int": 2**63, "uint8": 2**8}
 _OPAQUE_PREFIX = "io.k8s."
@@ -61,9 +62,9 @@ def _json_kind(value: Any, go: str) -> str:
     return "object" if isinstance(value, dict) else "null"
 
 
-def steps(place: Place) -> list[str | int]:
-    """A place as the names and indices from the root."""
-    found: list[str | int] = []
+def steps(place: Place) -> list[Step]:
+    """A place as the steps from the root."""
+    found: list[Step] = []
     while place is not None:
         place, step = place
         found.append(step)
@@ -77,7 +78,8 @@ def path_text(place: Place) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += f".{step}" if text else step
+            name = step if isinstance(step, str) else step[0]
+            text += f".{name}" if text else name
     return text
 
 
@@ -187,7 +189,7 @@ def _list(element: Decoder, zero: Callable[[], Any], go: str) -> Decoder:
         return [
             zero() if item is None else element(item, (place, index), reading, struct)
             for index, item in enumerate(value)
-        ] or None
+        ]
 
     return decode
 
@@ -198,7 +200,7 @@ def _map(element: Decoder, zero: Callable[[], Any], go: str) -> Decoder:
             reading.mismatched(value, place, struct, go)
             return None
         return {
-            key: zero() if item is None else element(item, (place, key), reading, struct)
+            key: zero() if item is None else element(item, (place, (key,)), reading, struct)
             for key, item in value.items()
         } or None
 
@@ -305,7 +307,9 @@ def _micro_time(value: Any, place: Place, reading: _Reading, struct: str) -> str
     return _timestamp(value, place, reading, struct, micro=True)
 
 
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)")
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
 
 
 def _timestamp(
@@ -321,18 +325,21 @@ def _timestamp(
     layout = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
     match = _RFC3339.fullmatch(value)
     try:
-        if match is None:
+        if match is None or (micro and len(match[7] or "") != 6):
             raise ValueError
         when = datetime.fromisoformat(
             f"{value[:19]}.{(match[7] or '0')[:6].ljust(6, '0')}{match[8].replace('Z', '+00:00')}"
         ).astimezone(UTC)
     except ValueError:
-        raise DecodeError(f'parsing time "{value}" as "{layout}": {_misparsed(value)}') from None
+        raise DecodeError(
+            f'parsing time "{value}" as "{layout}": {_misparsed(value, micro=micro)}'
+        ) from None
     text = when.strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{when.microsecond:06d}Z" if micro else f"{text}Z"
 
 
-def _misparsed(value: str) -> str:
+def _misparsed(value: str, *, micro: bool) -> str:
+    fraction = (r"\.\d{6}", ".000000") if micro else (r"(?:[.,]\d+)?", "")
     for pattern, part in (
         (r"\d{4}", "2006"),
         (r"-", "-"),
@@ -345,7 +352,8 @@ def _misparsed(value: str) -> str:
         (r"\d\d", "04"),
         (r":", ":"),
         (r"\d\d", "05"),
-        (r"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", "Z07:00"),
+        fraction,
+        (r"(?:Z|[+-]\d\d:\d\d)", "Z07:00"),
     ):
         match = re.match(pattern, value)
         if match is None:

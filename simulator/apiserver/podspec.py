@@ -18,33 +18,33 @@ from simulator.apiserver.metadata import check_annotations, labels
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _VOLUMES = (
-    "hostPath",
     "emptyDir",
+    "hostPath",
+    "gitRepo",
     "gcePersistentDisk",
     "awsElasticBlockStore",
-    "gitRepo",
     "secret",
     "nfs",
     "iscsi",
     "glusterfs",
+    "flocker",
     "persistentVolumeClaim",
     "rbd",
-    "flexVolume",
     "cinder",
     "cephfs",
-    "flocker",
+    "quobyte",
     "downwardAPI",
     "fc",
-    "azureFile",
+    "flexVolume",
     "configMap",
+    "azureFile",
     "vsphereVolume",
-    "quobyte",
-    "azureDisk",
     "photonPersistentDisk",
-    "projected",
     "portworxVolume",
-    "scaleIO",
+    "azureDisk",
     "storageos",
+    "projected",
+    "scaleIO",
     "csi",
     "ephemeral",
     "image",
@@ -72,8 +72,8 @@ def check_template(template: Json, path: str) -> Iterator[Cause]:
 
 def check_spec(spec: Json, path: str) -> Iterator[Cause]:
     """What is wrong with a PodSpec."""
-    volumes = {v.get("name", ""): v for v in spec.get("volumes") or ()}
-    yield from _volumes(spec.get("volumes") or (), f"{path}.volumes")
+    volumes: dict[str, Json] = {}
+    yield from _volumes(spec.get("volumes") or (), volumes, f"{path}.volumes")
     grace_s = spec.get("terminationGracePeriodSeconds", 30)
     yield from _containers(spec.get("containers") or (), volumes, grace_s, f"{path}.containers")
     yield from _init_containers(spec, volumes, grace_s, f"{path}.initContainers")
@@ -538,20 +538,21 @@ def _handler(handler: Json, grace_s: int, path: str) -> Iterator[Cause]:
 # Volumes
 
 
-def _volumes(volumes: Sequence[Json], path: str) -> Iterator[Cause]:
-    seen: set[str] = set()
+def _volumes(volumes: Sequence[Json], valid: dict[str, Json], path: str) -> Iterator[Cause]:
+    """Fills ``valid`` with the volumes that mounts may name: those without a cause."""
     for index, volume in enumerate(volumes):
         where = f"{path}[{index}]"
-        yield from _volume_source(volume, where)
+        found = list(_volume_source(volume, where))
         name = volume.get("name", "")
         if not name:
-            yield causes.required(f"{where}.name")
-            continue
-        texts = names.dns_label(name)
-        yield from (causes.invalid(f"{where}.name", name, text) for text in texts)
-        if not texts and name in seen:
-            yield causes.duplicate(f"{where}.name", name)
-        seen.add(name)
+            found.append(causes.required(f"{where}.name"))
+        else:
+            found += [causes.invalid(f"{where}.name", name, t) for t in names.dns_label(name)]
+        if name in valid:
+            found.append(causes.duplicate(f"{where}.name", name))
+        if not found:
+            valid[name] = volume
+        yield from found
 
 
 def _volume_source(volume: Json, path: str) -> Iterator[Cause]:

@@ -111,5 +111,4 @@ def _annotate(schema: Schema, source: dict[str, Any]) -> None:
     elif "merge" in schema.patch_strategy and schema.type == "array":
         key = schema.patch_merge_key
         schema.list_type, schema.list_map_keys = ("map", (key,)) if key else ("set", ())
-    if source.get("default") not in (None, {}, ""):
-        schema.default = source["default"]
+    schema.default = source.get("default")

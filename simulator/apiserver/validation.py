@@ -138,7 +138,7 @@ def _strategy(strategy: Json) -> Iterator[Cause]:
     else:
         shown = {"Type": strategy["type"], "RollingUpdate": rolling}
         supported = ("Recreate", "RollingUpdate")
-        yield causes.not_supported("spec.strategy", shown, supported)
+        yield causes.not_supported("spec.strategy", causes.Ordered(shown), supported)
 
 
 def _int_or_percent(value: int | str, path: str) -> Iterator[Cause]:
@@ -462,8 +462,8 @@ def _autoscaler(new: Json, old: Json | None, subresource: str) -> Iterator[Cause
         if direction in behavior:
             yield from _scaling_rules(behavior[direction], f"spec.behavior.{direction}")
     # What Kubernetes validates declaratively comes last.
-    if low < 1:
-        yield causes.invalid("spec.minReplicas", low, "must be greater than or equal to 1")
+    if low < 0:
+        yield causes.invalid("spec.minReplicas", low, "must be greater than or equal to 0")
     if high == 0:
         yield causes.required("spec.maxReplicas")
     elif high < 0:
