@@ -30,7 +30,7 @@ from prism_operator.planning.observed import FrozenSnapshot, Observed
 from prism_operator.planning.settings import Settings
 from tests.planning.world import World
 
-SIZES = (1, 10, 64)  # a stack has at most 64 patterns
+SIZES = (1, 10, 100)
 NAMESPACE = "bench"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings()
