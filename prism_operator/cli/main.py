@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,16 @@ from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
 from prism_operator.cli.run import RunFlags, run_operator
 from prism_operator.planning.settings import Settings
 
+WORKERS_MAX = 256
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SETTINGS = Settings()
+
+
+def _workers(text: str | int) -> int:
+    if not str(text).isdecimal() or not 1 <= int(text) <= WORKERS_MAX:
+        raise typer.BadParameter(f'expected a number from 1 to {WORKERS_MAX}, not "{text}"')
+    return int(text)
+
 
 app = typer.Typer(
     name="prism-operator",
@@ -33,20 +43,32 @@ app = typer.Typer(
 def run(
     kubeconfig: Annotated[
         str | None,
-        typer.Option(help="The kubeconfig file. Default: as kubectl finds it, or the pod's own."),
+        typer.Option(
+            metavar="FILE",
+            help="The kubeconfig file. Default: as kubectl finds it, or the pod's own.",
+        ),
     ] = None,
-    context: Annotated[str | None, typer.Option(help="The context of the kubeconfig.")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The context of the kubeconfig.")
+    ] = None,
     watch_namespaces: Annotated[
         list[str] | None,
-        typer.Option(help="Namespaces to watch, comma-separated or repeated. Default: all."),
+        typer.Option(
+            metavar="NAMES", help="Namespaces to watch, comma-separated or repeated. Default: all."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Objects worked on at a time.")] = 8,
+    workers: Annotated[
+        int,
+        typer.Option(parser=_workers, metavar="NUMBER", help="Objects worked on at a time."),
+    ] = 8,
     leader_elect: Annotated[
         bool, typer.Option(help="Write only while holding the Lease, so that several may run.")
     ] = True,
     leader_elect_namespace: Annotated[
         str | None,
-        typer.Option(help="Namespace of the Lease. Default: the pod's, or the context's."),
+        typer.Option(
+            metavar="NAME", help="Namespace of the Lease. Default: the pod's, or the context's."
+        ),
     ] = None,
     log_level: Annotated[
         str | None,
@@ -54,27 +76,35 @@ def run(
             "--log-level",
             "--zap-log-level",
             envvar="LOG_LEVEL",
+            metavar="LEVEL",
             help="debug, info, warn or error. Default: info.",
         ),
     ] = None,
-    log_format: Annotated[str, typer.Option(help="json or console.")] = "json",
+    log_format: Annotated[str, typer.Option(metavar="FORMAT", help="json or console.")] = "json",
     health_probe_bind_address: Annotated[
-        str, typer.Option(help="Where /healthz and /readyz are served; 0 for nowhere.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Where /healthz and /readyz are served; 0 for nowhere."
+        ),
     ] = ":8081",
     metrics_bind_address: Annotated[
-        str, typer.Option(help="Where /metrics is served; 0 for nowhere.")
+        str, typer.Option(metavar="ADDRESS", help="Where /metrics is served; 0 for nowhere.")
     ] = ":8080",
     allow_privileged_placement: Annotated[
         bool, typer.Option(help="Allow nodeName and system-* priority classes in placements.")
     ] = False,
     proxy_image: Annotated[
-        str, typer.Option(help="Image of proxies that name none.")
+        str, typer.Option(metavar="IMAGE", help="Image of proxies that name none.")
     ] = _SETTINGS.proxy_image,
     admin_image: Annotated[
-        str, typer.Option(help="Image of admins that name none.")
+        str, typer.Option(metavar="IMAGE", help="Image of admins that name none.")
     ] = _SETTINGS.admin_image,
     runner_image: Annotated[
-        str, typer.Option(help="Image of runners that name none; {pattern} is the pattern's type.")
+        str,
+        typer.Option(
+            metavar="IMAGE",
+            help="Image of runners that name none; {pattern} is the pattern's type.",
+        ),
     ] = _SETTINGS.runner_image,
 ) -> None:
     """Run the operator until SIGTERM or SIGINT."""
@@ -108,7 +138,8 @@ def run(
 @app.command()
 def crds(
     output: Annotated[
-        Path | None, typer.Option(help="Write one file for each kind into this directory.")
+        Path | None,
+        typer.Option(metavar="DIRECTORY", help="Write one file for each kind into this directory."),
     ] = None,
 ) -> None:
     """Print the CustomResourceDefinitions."""
@@ -162,4 +193,7 @@ def _run(args: Sequence[str]) -> int:
 def _split(values: Sequence[str]) -> tuple[str, ...]:
     """``a,b`` and repeated flags as one list, each name once, in the order given."""
     names = [name.strip() for value in values for name in value.split(",")]
+    for name in filter(None, names):
+        if not _NAMESPACE.fullmatch(name):
+            raise UsageError(f'--watch-namespaces: "{name}" is not the name of a namespace')
     return tuple(dict.fromkeys(filter(None, names)))
