@@ -125,6 +125,7 @@ def test_a_stack_and_everything_below_it_is_brought_about_in_one_step() -> None:
 
 def test_a_converged_pass_writes_nothing_not_even_after_a_restart() -> None:
     world, operator = converged()
+    world.run(operator, seconds=300)  # nothing here rolls out, which is said after a while
     before = world.writes_of()
     world.run(operator, seconds=3600)
     world.run(world.operator(), seconds=3600)
@@ -639,7 +640,7 @@ def test_the_lease_is_all_an_idle_leader_writes() -> None:
     world = World()
     world.create(a_stack())
     operator = world.operator(leader_elect=True)
-    world.run(operator, seconds=10)
+    world.run(operator, seconds=300)
     before = world.writes_of()
     world.run(operator, seconds=120)
 
