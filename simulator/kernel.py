@@ -85,7 +85,8 @@ class Kernel(simpy.Environment):
 
     def _push(self, event: simpy.Event, delay: Us, phase: int, key: str) -> None:
         self._sequence += 1
-        heapq.heappush(self._queue, (self.now_us + delay, phase, (key, self._sequence), event))
+        entry = (self.now_us + delay, phase, (key, self._sequence), event)
+        heapq.heappush(self._queue, entry)  # type: ignore[misc]  # SimPy has a number third
 
 
 class Alarm(simpy.Event):

@@ -33,7 +33,7 @@ from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.world import Change
 from simulator.expectations import Counters, Judges, described
 from simulator.inputs import BadInputError
-from simulator.kernel import SECOND_US, Component, Kernel, Phase, Us
+from simulator.kernel import SECOND_US, Component, Kernel, LivelockError, Phase, Us
 from simulator.operators import OperatorProcess
 from simulator.randomness import Streams
 from simulator.scenario import Event, LoadedScenario, NodeLossAction
@@ -43,7 +43,7 @@ from simulator.user import User
 
 CONTROLLER_MANAGER = "kube-controller-manager"
 LEASE_NAMESPACE = "prism-system"
-SYNCS_PER_INSTANT_MAX = 1_000_000
+SYNCS_PER_INSTANT_MAX = 100_000
 VIOLATIONS_SHOWN_MAX = 20
 
 
@@ -247,11 +247,16 @@ class Simulation:
 
     def _begin(self) -> None:
         for name in self.scenario.manifests:
-            self._apply(name)
+            self.apply(name)
         for operator in self.operators:
             operator.start()
 
-    def _apply(self, name: str) -> None:
+    def apply(self, name: str) -> None:
+        """Applies a manifest file of the scenario.
+
+        Raises:
+            BadInputError: The API server refused it.
+        """
         for manifest in self._loaded.manifests[name]:
             self.user.apply(manifest)
 
@@ -267,7 +272,7 @@ class Simulation:
 
     def _act(self, event: Event) -> None:
         for name in event.apply or ():
-            self._apply(name)
+            self.apply(name)
         if event.patch is not None:
             self.user.patch(event.patch.target, event.patch.patch)
         if event.delete is not None:
@@ -277,7 +282,7 @@ class Simulation:
         if event.rollout_restart is not None:
             self.user.rollout_restart(event.rollout_restart, self.clock.unix_us())
         if event.node_loss is not None:
-            self._lose(event.node_loss)
+            self._lose_as_said(event.node_loss)
         if (crash := event.operator_crash) is not None:
             self._operator(crash.replica).kill(
                 after_writes=crash.after_writes, restart_after_us=crash.restart_after
@@ -296,7 +301,7 @@ class Simulation:
             )
         return self.operators[replica]
 
-    def _lose(self, loss: NodeLossAction) -> None:
+    def _lose_as_said(self, loss: NodeLossAction) -> None:
         names = sorted(
             m.name for m in self.machines.values() if loss.node == m.name or loss.zone == m.zone
         )
@@ -306,12 +311,17 @@ class Simulation:
             raise BadInputError(
                 [f"{self._loaded.path}: nodeLoss: there is no {wanted}; there are {known}"]
             )
+        self.lose(*names)
         for name in names:
-            self.kubelets.lose(name)
-            self._tell("lost", f"Node {name}")
             if loss.for_ is not None:
                 back = self.kernel.now_us + loss.for_
                 self.kernel.at(back, Phase.NODE, name, partial(self._recover, name))
+
+    def lose(self, *names: str) -> None:
+        """Cuts nodes off."""
+        for name in names:
+            self.kubelets.lose(name)
+            self._tell("lost", f"Node {name}")
         self._manager.wake()
 
     def _recover(self, name: str) -> None:
@@ -337,13 +347,17 @@ class Simulation:
 
     def _run_controllers(self) -> Us | None:
         """kube-controller-manager: every queue until nothing is left to do at this instant."""
-        for _ in range(SYNCS_PER_INSTANT_MAX):
-            if not (
-                any(loop.sync_next() for loop in self._sync_loops)
-                or self._garbage.step()
-                or self._namespaces.step()
-            ):
-                break
+        syncs = 0
+        while (
+            any(loop.sync_next() for loop in self._sync_loops)
+            or self._garbage.step()
+            or self._namespaces.step()
+        ):
+            syncs += 1
+            if syncs > SYNCS_PER_INSTANT_MAX:
+                raise LivelockError(
+                    f"controllers find no rest at {self.kernel.now_us / SECOND_US:.6f} s"
+                )
         dues = [self._node_lifecycle.step(self.kernel.now_us)]
         started = self.clock.unix_us() - self.kernel.now_us
         for loop in self._sync_loops:

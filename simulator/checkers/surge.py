@@ -51,5 +51,5 @@ def _surge(deployment: Json) -> int:
     value = rolling.get("maxSurge", 0)
     if isinstance(value, int):
         return value
-    percent = int(value.removesuffix("%"))
-    return -(-percent * deployment["spec"]["replicas"] // 100)
+    percent, replicas = int(value.removesuffix("%")), int(deployment["spec"]["replicas"])
+    return -(-percent * replicas // 100)

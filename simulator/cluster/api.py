@@ -62,6 +62,10 @@ class Cache:
             return [objects[r] for r in refs if r.namespace == namespace]
         return [objects[r] for r in refs]
 
+    def resources(self) -> Sequence[Resource]:
+        """The resources of which there are, or were, objects."""
+        return sorted(self._objects)
+
     def controlled_by(self, uid: str, resource: Resource) -> Sequence[Json]:
         """The objects of a resource with this controller, sorted by uid."""
         mine = self._owned.get(uid, {})

@@ -123,10 +123,10 @@ class Kubelets:
             return
         until = now
         for image in _images(pod):
-            if image not in machine.images:
-                machine.images.add(image)
+            if image not in machine.pulled_at:
                 machine.pull_free_at = max(machine.pull_free_at, now) + self._draw("pull", pod)
-                until = machine.pull_free_at
+                machine.pulled_at[image] = machine.pull_free_at
+            until = max(until, machine.pulled_at[image])
         self._after(until - now + self._draw("start", pod), pod, self._run)
 
     def _run(self, pod: Json) -> None:

@@ -54,7 +54,7 @@ class Machine:
     # Kubelets start at different times, so their heartbeats do not fall together.
     heartbeat_offset_us: Us
     down_since: Us | None = None
-    images: set[str] = field(default_factory=set)
+    pulled_at: dict[str, Us] = field(default_factory=dict)  # may be in the future
     pull_free_at: Us = 0  # images are pulled one after another
     ordinal: int = 0
     addresses: int = 0

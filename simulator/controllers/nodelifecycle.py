@@ -102,6 +102,8 @@ class NodeLifecycle:
         self._zone_free_at: dict[str, Us] = {}
         self._evict_at: dict[tuple[Ref, str], Us] = {}
         self._dirty_nodes: set[str] = set()
+        self._all_lost = False
+        self._heard_of_all_at: Us = 0
 
     def changed(self, change: Change) -> None:
         """Notes the nodes whose pods may have to go, or may stay after all."""
@@ -120,24 +122,27 @@ class NodeLifecycle:
         # Kubelets are looked at on the monitor's beat, not whenever something else happens.
         if now_us % MONITOR_PERIOD_US == 0:
             self._monitor(nodes, now_us)
-        self._taint_queued(nodes, now_us)
+        self._taint_queued(now_us)
         self._plan_evictions(now_us)
         self._evict(now_us)
         return self._next_due(nodes, now_us)
 
     # Health
 
+    def _heard_at(self, node: Json) -> Us:
+        """When a node was heard of, as far as that counts."""
+        return max(self._last_heartbeat_us(node["metadata"]["name"]), self._heard_of_all_at)
+
     def _monitor(self, nodes: Sequence[Json], now_us: Us) -> None:
         for node in nodes:
-            name = node["metadata"]["name"]
-            if now_us - self._last_heartbeat_us(name) > GRACE_PERIOD_US:
+            if now_us - self._heard_at(node) > GRACE_PERIOD_US:
                 if not _is_unknown(node):
                     self._mark_unknown(node)
             elif is_ready(node):
                 self._forgive(node)
         for zone, members in self._by_zone(self._world.list(NODE)).items():
             for node in members:
-                if _is_unknown(node) and not _has_taint(node, "NoExecute"):
+                if _is_unknown(node) and not any(map(_evicts, _taints(node))):
                     self._to_taint.setdefault(zone, set()).add(node["metadata"]["name"])
 
     def _mark_unknown(self, node: Json) -> None:
@@ -185,11 +190,12 @@ class NodeLifecycle:
 
     # Taints that evict
 
-    def _taint_queued(self, nodes: Sequence[Json], now_us: Us) -> None:
-        by_zone = self._by_zone(nodes)
+    def _taint_queued(self, now_us: Us) -> None:
+        by_zone = self._by_zone(self._world.list(NODE))
         states = {zone: _state(members) for zone, members in by_zone.items()}
-        if all(state is ZoneState.FULL for state in states.values()):
-            return  # the fault is more likely ours: nobody is evicted
+        self._note_whether_all_are_lost(states, now_us)
+        if self._all_lost:
+            return
         for zone, names in sorted(self._to_taint.items()):
             members = by_zone.get(zone, [])
             interval = eviction_interval_us(states.get(zone, ZoneState.NORMAL), len(members))
@@ -202,6 +208,24 @@ class NodeLifecycle:
                 self._zone_free_at[zone] = now_us + interval
                 new = _unreachable("NoExecute", timestamp(self._world.unix_us()))
                 self._set_taints(node, [*_taints(node), new])
+
+    def _note_whether_all_are_lost(self, states: Mapping[str, ZoneState], now_us: Us) -> None:
+        """With every zone lost the fault is more likely ours: nobody is evicted any more.
+
+        When the first node is back, the others get a new grace period.
+        """
+        before, self._all_lost = (
+            self._all_lost,
+            bool(states) and all(s is ZoneState.FULL for s in states.values()),
+        )
+        if self._all_lost and not before:
+            self._to_taint.clear()
+            for node in self._world.list(NODE):
+                if any(map(_evicts, _taints(node))):
+                    kept = [t for t in _taints(node) if not _evicts(t)]
+                    self._set_taints(node, kept)
+        elif before and not self._all_lost:
+            self._heard_of_all_at = now_us
 
     # Eviction
 
@@ -256,7 +280,7 @@ class NodeLifecycle:
         dues = list(self._evict_at.values())
         beat = (now_us // MONITOR_PERIOD_US + 1) * MONITOR_PERIOD_US
         for node in nodes:
-            silent_us = now_us - self._last_heartbeat_us(node["metadata"]["name"])
+            silent_us = now_us - self._heard_at(node)
             if _is_unknown(node) or any(t["key"] == UNREACHABLE for t in _taints(node)):
                 dues.append(beat)
             elif silent_us > 0:
@@ -297,8 +321,8 @@ def _others(node: ReadOnlyJson) -> list[Json]:
     return [t for t in _taints(node) if t["key"] != UNREACHABLE]
 
 
-def _has_taint(node: ReadOnlyJson, effect: str) -> bool:
-    return any(t["key"] == UNREACHABLE and t["effect"] == effect for t in _taints(node))
+def _evicts(taint: ReadOnlyJson) -> bool:
+    return taint["key"] == UNREACHABLE and taint["effect"] == "NoExecute"
 
 
 def _unreachable(effect: str, now: str) -> Json:

@@ -49,11 +49,11 @@ def a_scenario(
         }
     )
     files = {"start": objects, **{name: (obj,) for name, obj in (applies or {}).items()}}
-    manifests = {name: tuple(map(_manifest, objs)) for name, objs in files.items()}
+    manifests = {name: tuple(map(a_manifest, objs)) for name, objs in files.items()}
     return LoadedScenario(Path("scenario.yaml"), scenario, manifests)
 
 
-def _manifest(obj: Json) -> Manifest:
+def a_manifest(obj: Json) -> Manifest:
     return Manifest(obj, Document(Path("manifest.yaml"), obj, obj))
 
 
