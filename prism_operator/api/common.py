@@ -26,6 +26,7 @@ from prism_operator.api.durations import DURATION_PATTERN, parse_duration_s
 from prism_operator.api.meta import Json
 from prism_operator.api.quantities import parse_quantity
 from prism_operator.api.rules import Rule
+from prism_operator.api.upstream import misshapen
 
 # --- How models and schemas are made ------------------------------------------------------------
 
@@ -76,6 +77,25 @@ class Upstream:
 
     definition: str
     keys: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._of_that_type, handler(source))
+
+    def _of_that_type(self, value: Any) -> Any:
+        # A list holds values of the type; a single one is an object, never a list.
+        items = enumerate(value) if isinstance(value, list) else [("", value)]
+        for index, item in items:
+            if (found := misshapen(item, self.definition)) is not None:
+                place = f"[{index}]" if isinstance(value, list) else ""
+                context = {
+                    "path": place + found.path,
+                    "value": found.value,
+                    "expected": found.expected,
+                }
+                raise PydanticCustomError("misshapen", "misshapen", context)
+        return value
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +62,61 @@ def schema_of(definition: str) -> Json:
     Raises KeyError for a type that is not recorded.
     """
     return _inlined(_recorded()[definition])
+
+
+@dataclass(frozen=True, slots=True)
+class Misshapen:
+    """A value that is not of its Kubernetes type: where it is, and what should be there.
+
+    ``expected`` is empty for a required field that is absent.
+    """
+
+    path: str
+    value: object
+    expected: str
+
+
+def misshapen(value: object, definition: str) -> Misshapen | None:
+    """The first part of a value that has another shape than its type, None when there is none.
+
+    Unknown fields are tolerated. Raises KeyError for a type that is not recorded.
+    """
+    return next(_misshapen(value, _recorded()[definition], ""), None)
+
+
+def _misshapen(value: object, schema: Json, path: str) -> Iterator[Misshapen]:
+    if "$ref" in schema:
+        schema = _recorded()[schema["$ref"]]
+    if "x-kubernetes-int-or-string" in schema:
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            yield Misshapen(path, value, "an integer or a string")
+        elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+            yield Misshapen(path, value, "a quantity such as 500m, 2, 512Mi or 1e3")
+        return
+    types, expected = _TYPES[schema["type"]]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        yield Misshapen(path, value, expected)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _misshapen(item, schema["items"], f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for name in schema.get("required", ()):
+            if name not in value:
+                yield Misshapen(f"{path}.{name}", None, "")
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        for name, below in value.items():
+            if (field := known.get(name, others)) is not None:
+                yield from _misshapen(below, field, f"{path}.{name}")
+
+
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "array": ((list,), "a list"),
+    "boolean": ((bool,), "true or false"),
+    "integer": ((int,), "an integer"),
+    "number": ((int, float), "a number"),
+    "object": ((dict,), "an object"),
+    "string": ((str,), "a string"),
+}
 
 
 def _inlined(schema: Json) -> Json:

@@ -116,7 +116,12 @@ def _problem(details: ErrorDetails) -> Problem:
             path += f"[{part}]"
         elif part not in ("int", "str", "constrained-str"):  # which side of a union it was
             path = _join(path, part)
-    return Problem(path, _message(details["type"], details.get("ctx") or {}, details))
+    context = details.get("ctx") or {}
+    if details["type"] == "misshapen":  # in a Kubernetes type, below the field
+        path, expected = path + context["path"], context["expected"]
+        given = _shown(context["value"])
+        return Problem(path, f"{given} is not {expected}" if expected else "is required")
+    return Problem(path, _message(details["type"], context, details))
 
 
 def _message(kind: str, limits: Mapping[str, Any], details: ErrorDetails) -> str:

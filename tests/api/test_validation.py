@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prism_operator.api.meta import Json
 from prism_operator.api.validation import InvalidObject, Problem, parse
@@ -67,7 +71,7 @@ def test_rule_rejects_with_the_text_of_the_api_server(rejection: Rejection) -> N
         ),
         (
             a_stack(proxy={"resources": {"requests": {"cpu": "banana"}, "limits": {"cpu": 1}}}),
-            'spec.proxy.resources.requests: "banana" is not a quantity such as 500m, 2, 512Mi'
+            'spec.proxy.resources.requests.cpu: "banana" is not a quantity such as 500m, 2, 512Mi'
             " or 1e3",
         ),
         (a_pattern(env={}), "spec.env: an object is not a list"),
@@ -121,3 +125,92 @@ def test_error_never_repeats_a_url_or_a_long_text(obj: Json) -> None:
 
 def test_problem_of_the_whole_object_has_no_path() -> None:
     assert str(Problem("", "is not an object")) == "is not an object"
+
+
+_ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["requests", "limits", "cpu", "name", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+_FIELDS = [
+    "autoscaling",
+    "backendConfig",
+    "connection",
+    "env",
+    "healthCheck",
+    "leaderElection",
+    "placement",
+    "podLabels",
+    "podDisruptionBudget",
+    "replicas",
+    "resources",
+    "runnerSpec",
+    "service",
+    "ttl",
+]
+_SECTION = st.dictionaries(st.sampled_from(_FIELDS), _ANY_JSON, max_size=3)
+
+
+@given(
+    st.sampled_from([a_stack, a_pattern, a_backend, a_namespace]),
+    st.dictionaries(
+        st.sampled_from(["proxy", "admin", "backends", "patterns", "resources"]),
+        _SECTION | st.lists(_SECTION, max_size=2) | _ANY_JSON,
+    ),
+    _SECTION,
+)
+def test_whatever_is_given_is_read_or_refused_with_a_problem(
+    an_object: Callable[..., Json], sections: Json, section: Json
+) -> None:
+    try:
+        parse(an_object(**{**section, **sections}))
+    except InvalidObject as error:
+        assert all(problem.message for problem in error.problems)  # noqa: PT017 - either is fine
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        (
+            a_pattern(resources={"requests": 5}),
+            "spec.resources.requests: 5 is not an object",
+        ),
+        (
+            a_pattern(resources={"requests": {"cpu": 1}, "limits": [1]}),
+            "spec.resources.limits: a list is not an object",
+        ),
+        (
+            a_pattern(resources={"requests": {"cpu": None}}),
+            "spec.resources.requests.cpu: null is not an integer or a string",
+        ),
+        (
+            a_stack(patterns=[{"name": "a", "type": "t", "backend": "b", "env": [{}]}]),
+            "spec.patterns[0].env[0].name: is required",
+        ),
+        (
+            a_stack(proxy={"env": [{"name": "A", "value": 1}]}),
+            "spec.proxy.env[0].value: 1 is not a string",
+        ),
+        (
+            a_stack(
+                affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": {}}}
+            ),
+            "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution:"
+            " an object is not a list",
+        ),
+        (
+            a_stack(proxy={"probes": {"liveness": {"tcpSocket": {"port": True}}}}),
+            "spec.proxy.probes.liveness.tcpSocket.port: true is not an integer or a string",
+        ),
+        (
+            a_stack(proxy={"placement": {"tolerations": ["spot"]}}),
+            'spec.proxy.placement.tolerations[0]: "spot" is not an object',
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_kubernetes_types_are_checked_to_their_last_field(obj: Json, message: str) -> None:
+    assert problems_of(obj) == [message]

@@ -14,7 +14,9 @@ def test_every_placement_field_of_the_user_reaches_the_pod() -> None:
     placement = {
         "nodeSelector": {"a": "b"},
         "tolerations": [{"key": "spot", "operator": "Exists"}],
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+        ],
         "priorityClassName": "high",
         "runtimeClassName": "gvisor",
         "nodeName": "n",
