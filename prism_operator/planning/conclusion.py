@@ -68,10 +68,8 @@ def conclude(observed: Observed, findings: Findings, now: datetime) -> Plan:
             Condition(NAME_CONFLICT, "True", NAME_CONFLICT, "; ".join(children.conflicts[:5]))
         )
     if findings.paused_by is not None:
-        held_back = (
-            f"{len(writes)} changes wait until it is removed" if writes else "nothing is held back"
-        )
-        message = f"annotation {PAUSED_ANNOTATION} on {findings.paused_by}: {held_back}"
+        held_back = f"writes held back: {len(writes)}"
+        message = f"annotation {PAUSED_ANNOTATION} on {findings.paused_by}, {held_back}"
         conditions.append(Condition(PAUSED, "True", PAUSED, message))
         if writes:
             verdicts = [waiting("", PAUSED, message)]
@@ -93,6 +91,8 @@ def conclude(observed: Observed, findings: Findings, now: datetime) -> Plan:
         "conditions": with_times([*standard, *conditions], before, now),
     }
     status, requeue_after_s = status_to_write(new, stored, now)
+    # What a new spec asks for had not been missing, and what is held back is not repaired.
+    is_repair = bool(writes) and stored.get("observedGeneration") == new["observedGeneration"]
     return Plan(
         ref=ref_of(obj),
         writes=writes,
@@ -101,7 +101,7 @@ def conclude(observed: Observed, findings: Findings, now: datetime) -> Plan:
         events=events_of(
             before,
             new["conditions"],
-            repairs=children.repairs if writes else (),
+            repairs=children.repairs if is_repair else (),
             announce_ready=findings.announce_ready,
         ),
     )

@@ -505,6 +505,14 @@ def test_an_image_edited_by_hand_is_put_back_and_told_once() -> None:
     assert container(world.objects[DEPLOYMENT_OF_ORDERS])["image"] == container(live)["image"]
 
 
+def test_what_a_new_spec_asks_for_is_no_repair() -> None:
+    world = World(a_pattern())
+    world.converge()
+    world.edit(ORDERS, config={"a": 1})
+
+    assert world.plan(ORDERS).events == ()
+
+
 def test_what_kubectl_and_webhooks_add_survives() -> None:
     world = World(a_pattern(env=[{"name": "A", "value": "1"}]))
     world.converge()
@@ -553,7 +561,7 @@ def test_a_paused_pattern_writes_nothing_and_says_so() -> None:
 
     assert planned.writes == ()
     assert condition(planned, "Paused")["message"] == (
-        "annotation prism.io/paused on this object: 1 changes wait until it is removed"
+        "annotation prism.io/paused on this object, writes held back: 1"
     )
     assert condition(planned, "Ready")["reason"] == "Paused"
     assert condition(planned, "Stalled")["status"] == "False"
