@@ -25,7 +25,7 @@ from simulator.apiserver.structural import (
     shape,
     validate,
 )
-from simulator.apiserver.typed import ABSENT
+from simulator.apiserver.typed import ABSENT, go_text, go_type
 from simulator.apiserver.types import Decoded, Kind, ScalePaths
 
 _META_CODEC = Codec({})
@@ -176,10 +176,14 @@ class CustomKind(Kind):
         if subresource != "status":
             paths.insert(0, self.scale.spec_replicas)
         for path in paths:
-            value = _at(new, path)
             text = f".{'.'.join(path)}"
+            try:
+                value = _at(new, path)
+            except _AccessError as error:
+                found.append(causes.invalid(text, 0, str(error)))
+                continue
             if value is not None and type(value) is not int:
-                detail = f"{text} accessor error: {value} is of the type {_go_type(value)}"
+                detail = f"{text} accessor error: {go_text(value)} is of the type {go_type(value)}"
                 found.append(causes.invalid(text, 0, f"{detail}, expected int64"))
             elif value is not None and value < 0:
                 found.append(causes.invalid(text, value, "should be a non-negative integer"))
@@ -214,15 +218,22 @@ def _content(obj: Json) -> Json:
     return {k: v for k, v in obj.items() if k != "metadata"}
 
 
+class _AccessError(ValueError):
+    """A step of a path leads through what is no object."""
+
+
 def _at(obj: Any, path: Sequence[str]) -> Any:
-    for name in path:
-        obj = obj.get(name) if isinstance(obj, dict) else None
+    for depth, name in enumerate(path, 1):
+        if obj is None:
+            return None
+        if not isinstance(obj, dict):
+            where = f".{'.'.join(path[:depth])}"
+            raise _AccessError(
+                f"{where} accessor error: {go_text(obj)} is of the type {go_type(obj)}, expected "
+                "map[string]interface{}"
+            )
+        obj = obj.get(name)
     return obj
-
-
-def _go_type(value: Any) -> str:
-    names = {str: "string", bool: "bool", float: "float64", list: "[]interface {}"}
-    return names.get(type(value), "map[string]interface {}")
 
 
 def custom_kinds(crd: ReadOnlyJson) -> tuple[CustomKind, ...]:

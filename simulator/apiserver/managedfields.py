@@ -180,34 +180,60 @@ def scale(
     *,
     force: bool = False,
 ) -> Json | Conflicts:
-    """``live`` with its replicas set through the scale subresource by ``manager``."""
+    """``live`` with its replicas set through the scale subresource by ``manager``.
+
+    Ownership travels to a Scale and back (scalehandler.go). That the way back knows no times, and
+    takes an Update of the parent for another manager than the same Update of the Scale, are the
+    server's ways, kept here.
+    """
+    del time
     if kind.scale is None:
         raise TypedError(f"{kind.resource.kind} has no scale subresource")
     path = tuple(f"f:{name}" for name in kind.scale.spec_replicas)
-    owners = _decoded(entries(live))
-    obj = _without_entries(live)
-    changed = _lookup(obj, kind.scale.spec_replicas) != replicas
-    writer = _Manager(
-        manager, operation, kind.resource.api_version if operation == "Update" else "", "scale"
+    owners, obj = _decoded(entries(live)), _without_entries(live)
+    writer = _Manager(manager, operation, _SCALE if operation == "Update" else "", "scale")
+    holders = {_of_scale(m) for m, o in owners.items() if _has(o.fields, path)}
+    before = _lookup(obj, kind.scale.spec_replicas) or 0
+    if operation == "Apply" and not holders:
+        holders = {_Manager(_BEFORE_FIRST_APPLY, "Update", _SCALE, "scale")} if before else set()
+    others = sorted(holders - {writer}, key=lambda m: m.rank)
+    if replicas != before:
+        if operation == "Apply" and others and not force:
+            return _conflicts([(m, _SCALE_REPLICAS) for m in others])
+        # A Scale of no replicas says nothing of them, so nobody owns them then.
+        holders = {writer} if holders and (replicas or operation == "Apply") else set()
+    elif operation == "Apply":
+        holders.add(writer)
+    return _with_owners(
+        _assigned(obj, kind.scale.spec_replicas, replicas), _to_parent(kind, owners, holders, path)
     )
-    others = {m: o for m, o in owners.items() if m != writer and _has(o.fields, path)}
-    if operation == "Apply" and changed and others and not force:
-        return _conflicts([(m, ("f:spec", "f:replicas")) for m in others])
+
+
+_SCALE = "autoscaling/v1"
+_SCALE_REPLICAS: Path = ("f:spec", "f:replicas")
+
+
+def _of_scale(manager: _Manager) -> _Manager:
+    return replace(manager, version=_SCALE) if manager.operation == "Update" else manager
+
+
+def _to_parent(kind: Kind, owners: _Owners, holders: set[_Manager], path: Path) -> _Owners:
+    """The parent's owners, with its replicas held by the Scale's ``holders``."""
     only: FieldSet = {}
     fs.insert(only, path)
-    if changed:
-        for other, owned in others.items():
-            rest = fs.difference(owned.fields, only)
-            if rest:
-                owners[other] = replace(owned, fields=rest)
-            else:
-                del owners[other]
-    # A Scale of zero replicas is one that says nothing of replicas.
-    if replicas and (changed or operation == "Apply"):
-        mine = owners.get(writer)
-        fields = fs.union(mine.fields, only) if mine else only
-        owners[writer] = _Owned(fields, kind.resource.api_version, time)
-    return _with_owners(_assigned(obj, kind.scale.spec_replicas, replicas), owners)
+    out: _Owners = {}
+    left = set(holders)
+    for owner, owned in owners.items():
+        if not _has(owned.fields, path):
+            out[owner] = owned
+        elif owner in left:
+            out[owner] = owned
+            left.discard(owner)
+        elif rest := fs.difference(owned.fields, only):
+            out[owner] = replace(owned, fields=rest)
+    for holder in sorted(left, key=lambda m: m.rank):
+        out[holder] = _Owned(only, kind.resource.api_version, None)
+    return out
 
 
 # The steps of an update

@@ -114,7 +114,7 @@ def _check(
         return
     if not _fits_scalar(schema.type, value):
         if schema.type in ("integer", "number"):
-            what = f"expected numeric (int or float), got {_go_type(value)}"
+            what = f"expected numeric (int or float), got {go_type(value)}"
         elif schema.type == "string":
             what = f"expected string, got {_shown_struct(value)}"
         else:
@@ -155,11 +155,14 @@ def _fits_scalar(type_: str, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _go_type(value: Any) -> str:
+def go_type(value: Any) -> str:
+    """Go's %T of a JSON value."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, str):
         return "string"
+    if isinstance(value, int | float):
+        return "int64" if isinstance(value, int) else "float64"
     if isinstance(value, dict):
         return "map[string]interface {}"
     return "[]interface {}" if isinstance(value, list) else "<nil>"
@@ -167,7 +170,7 @@ def _go_type(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     """Go's %v of a structured-merge-diff value."""
-    return f"&{{{_bare(value)}}}"
+    return f"&{{{go_text(value)}}}"
 
 
 def _shown_struct(value: Any) -> str:
@@ -181,11 +184,12 @@ def _shown_struct(value: Any) -> str:
     return f"&value.valueUnstructured{{Value:{text}}}"
 
 
-def _bare(value: Any) -> str:
+def go_text(value: Any) -> str:
+    """Go's %v of a JSON value."""
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{k}:{_bare(v)}" for k, v in sorted(value.items())) + "]"
+        return "map[" + " ".join(f"{k}:{go_text(v)}" for k, v in sorted(value.items())) + "]"
     if isinstance(value, list):
-        return "[" + " ".join(map(_bare, value)) + "]"
+        return "[" + " ".join(map(go_text, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return "<nil>" if value is None else str(value)

@@ -188,6 +188,9 @@ def _pod(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
     yield from podspec.check_spec(new["spec"], "spec")
     if old is None:
         return
+    yield from _deadline(
+        new["spec"].get("activeDeadlineSeconds"), old["spec"].get("activeDeadlineSeconds")
+    )
     mutable = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
     if _frozen_spec(new["spec"], mutable) != _frozen_spec(old["spec"], mutable):
         text = (
@@ -197,6 +200,15 @@ def _pod(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
             "be set to 1 if it was previously negative)"
         )
         yield causes.forbidden("spec", text)
+
+
+def _deadline(new_s: int | None, old_s: int | None) -> Iterator[Cause]:
+    path = "spec.activeDeadlineSeconds"
+    if new_s is None and old_s is not None:
+        text = "must not update from a positive integer to nil value"
+        yield causes.invalid(path, None, text)
+    elif new_s is not None and old_s is not None and old_s < new_s:
+        yield causes.invalid(path, new_s, "must be less than or equal to previous value")
 
 
 def _frozen_spec(spec: Json, mutable: tuple[str, ...]) -> Json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prism_operator.api.meta import DEPLOYMENT, POD, REPLICA_SET, Json, Resource
+from prism_operator.api.meta import DEPLOYMENT, POD, REPLICA_SET, SERVICE, Json, Resource
 from simulator.apiserver import names
 
 
@@ -23,7 +23,26 @@ def warnings(resource: Resource, new: Json, old: Json | None) -> tuple[str, ...]
     elif resource == POD and old is None:
         found += _name_warnings(new)
         found += _pod_warnings(new["spec"], "spec")
+    elif resource == SERVICE:
+        found += _service_warnings(new["spec"])
     return tuple(found)
+
+
+def _service_warnings(spec: Json) -> Iterator[str]:
+    headless, kind = spec.get("clusterIP") == "None", spec["type"]
+    if headless:
+        for field in ("loadBalancerIP", "externalIPs"):
+            if spec.get(field):
+                yield f"spec.{field} is ignored for headless services"
+        if spec["sessionAffinity"] != "None":
+            yield "spec.SessionAffinity is ignored for headless services"
+    if spec.get("externalIPs"):
+        if not headless and kind != "ExternalName":
+            yield "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+        if kind == "ExternalName":
+            yield 'spec.externalIPs is ignored when spec.type is "ExternalName"'
+    if kind != "ExternalName" and spec.get("externalName"):
+        yield 'spec.externalName is ignored when spec.type is not "ExternalName"'
 
 
 def _name_warnings(obj: Json) -> Iterator[str]:
