@@ -188,11 +188,21 @@ def _pod(new: Json, old: Json | None, subresource: str) -> Iterator[Cause]:
     yield from podspec.check_spec(new["spec"], "spec")
     if old is None:
         return
-    yield from _deadline(
-        new["spec"].get("activeDeadlineSeconds"), old["spec"].get("activeDeadlineSeconds")
-    )
-    mutable = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
-    if _frozen_spec(new["spec"], mutable) != _frozen_spec(old["spec"], mutable):
+    yield from _pod_update(new["spec"], old["spec"])
+
+
+def _pod_update(new: Json, old: Json) -> Iterator[Cause]:
+    """What ValidatePodUpdate refuses of a pod without scheduling gates."""
+    for kind in ("containers", "initContainers"):
+        if len(new.get(kind) or ()) != len(old.get(kind) or ()):
+            yield causes.forbidden(f"spec.{kind}", "pod updates may not add or remove containers")
+            return
+    yield from _deadline(new.get("activeDeadlineSeconds"), old.get("activeDeadlineSeconds"))
+    kept = [_lasting(toleration) for toleration in new.get("tolerations") or ()]
+    if any(_lasting(toleration) not in kept for toleration in old.get("tolerations") or ()):
+        text = "existing toleration can not be modified except its tolerationSeconds"
+        yield causes.forbidden("spec.tolerations", text)
+    if _frozen(new) != _frozen(old):
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -211,11 +221,15 @@ def _deadline(new_s: int | None, old_s: int | None) -> Iterator[Cause]:
         yield causes.invalid(path, new_s, "must be less than or equal to previous value")
 
 
-def _frozen_spec(spec: Json, mutable: tuple[str, ...]) -> Json:
-    out = {k: v for k, v in spec.items() if k not in mutable}
+def _lasting(toleration: Json) -> Json:
+    return {k: v for k, v in toleration.items() if k != "tolerationSeconds"}
+
+
+def _frozen(spec: Json) -> Json:
+    """The part of a pod's spec that never changes."""
+    out = {k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations")}
     for kind in ("containers", "initContainers"):
-        if kind in out:
-            out[kind] = [{k: v for k, v in c.items() if k != "image"} for c in out[kind]]
+        out[kind] = [{k: v for k, v in c.items() if k != "image"} for c in spec.get(kind) or ()]
     return out
 
 
