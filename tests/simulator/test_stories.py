@@ -189,8 +189,8 @@ def test_two_idle_minutes_see_no_write_but_the_lease() -> None:
     story.finish()
 
 
-# This stack takes 11 writes from nothing to Ready.
-@pytest.mark.parametrize("nth", range(1, 12))
+# This stack takes 10 writes from nothing to Ready.
+@pytest.mark.parametrize("nth", range(1, 11))
 def test_killed_after_any_write_the_next_operator_goes_on(nth: int) -> None:
     crash = {"at": "0s", "operatorCrash": {"afterWrites": nth, "restartAfter": "1s"}}
     story = Story(a_stack(), timeline=(crash,))
