@@ -6,19 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from prism_operator.api.common import (
-    Bool,
-    ConnectionSecretRef,
-    HealthCheck,
-    LongText,
-    Model,
-    NamespaceNames,
-    PrismObject,
-    ShortText,
-    Status,
-    Text,
-    Tls,
-)
+from prism_operator.api.common import ConnectionSecretRef, HealthCheck, PrismObject, Status, Tls
+from prism_operator.api.fields import Bool, LongText, Model, NamespaceNames, ShortText, Text
 from prism_operator.api.rules import Rule
 
 BackendType: TypeAlias = Literal["messaging", "database", "cache", "queue", "storage"]

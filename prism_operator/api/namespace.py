@@ -6,18 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from prism_operator.api.common import (
-    DnsSubdomain,
-    Duration,
-    ListSet,
-    LongCount,
-    Model,
-    ObjectReference,
-    PrismObject,
-    ShortText,
-    Status,
-)
+from prism_operator.api.common import ObjectReference, PrismObject, Status
 from prism_operator.api.durations import parse_duration_s
+from prism_operator.api.fields import DnsSubdomain, Duration, ListSet, LongCount, Model, ShortText
 from prism_operator.api.rules import Rule
 
 

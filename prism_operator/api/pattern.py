@@ -7,22 +7,24 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from prism_operator.api.autoscaling import Autoscaling
 from prism_operator.api.common import (
-    Autoscaling,
     Component,
+    Placement,
+    PrismObject,
+    ServiceSpec,
+    Status,
+    WorkloadStatus,
+    resources_in_one_place,
+)
+from prism_operator.api.fields import (
     DnsLabel,
     DnsSubdomain,
     FreeForm,
     ImagePullSecrets,
     LongText,
     Model,
-    Placement,
     Port,
-    PrismObject,
-    ServiceSpec,
-    Status,
-    WorkloadStatus,
-    resources_in_one_place,
 )
 from prism_operator.api.meta import Json
 from prism_operator.api.rules import Rule

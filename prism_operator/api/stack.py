@@ -7,29 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from prism_operator.api.autoscaling import Autoscaling
 from prism_operator.api.backend import BackendType, Provider, provider_from_name, provider_from_url
 from prism_operator.api.common import (
     REQUESTS_WITHIN_LIMITS,
-    Affinity,
-    Autoscaling,
-    Bool,
     Component,
     ConnectionSecretRef,
-    Count,
-    DnsLabel,
-    Duration,
-    FreeForm,
     HealthCheck,
-    ImagePullSecrets,
-    IntOrPercent,
-    ListMap,
-    LongText,
-    Model,
-    NamespaceNames,
     Placement,
-    Port,
     PrismObject,
-    Resources,
     ServiceSpec,
     Status,
     Tls,
@@ -37,6 +23,22 @@ from prism_operator.api.common import (
     resources_in_one_place,
 )
 from prism_operator.api.durations import parse_duration_s
+from prism_operator.api.fields import (
+    Affinity,
+    Bool,
+    Count,
+    DnsLabel,
+    Duration,
+    FreeForm,
+    ImagePullSecrets,
+    IntOrPercent,
+    ListMap,
+    LongText,
+    Model,
+    NamespaceNames,
+    Port,
+    Resources,
+)
 from prism_operator.api.meta import Json
 from prism_operator.api.namespace import NamespaceSettings, ProxyRef
 from prism_operator.api.pattern import (

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from prism_operator.api.backend import PrismBackend
-from prism_operator.api.common import Model
+from prism_operator.api.fields import Model
 from prism_operator.api.meta import ReadOnlyJson
 from prism_operator.api.namespace import PrismNamespace
 from prism_operator.api.pattern import PrismPattern

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from prism_operator.api import crd, upstream
-from prism_operator.api.common import Model
+from prism_operator.api.fields import Model
 from prism_operator.api.meta import PRISM_RESOURCES, Json
 from prism_operator.api.rules import Rule
 from prism_operator.api.validation import MODELS, parse

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from prism_operator.api.common import Autoscaling, Placement
+from prism_operator.api.autoscaling import Autoscaling
+from prism_operator.api.common import Placement
 from prism_operator.api.pattern import PrismPattern
 from prism_operator.api.stack import PrismStack
 from prism_operator.api.validation import parse
