@@ -129,6 +129,10 @@ class BuiltinKind(Kind):
         """See ``Kind``."""
         return self.on_admission(obj) if self.on_admission else obj
 
+    def admit_update(self, obj: Json, old: Json) -> Json:
+        """See ``Kind``."""
+        return _admit_pod_update(obj, old) if self.resource == meta.POD else obj
+
     def prepare_create(self, obj: Json) -> Json:
         """See ``Kind``."""
         gone = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
@@ -243,9 +247,25 @@ def quality_of_service(pod: Json) -> str:
 
 def _admit_pod(pod: Json) -> Json:
     """ServiceAccount (without its token volume), DefaultTolerationSeconds and Priority."""
-    spec = dict(pod["spec"])
+    spec = _tolerant(pod["spec"])
     spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
+    spec.setdefault("priority", _SYSTEM_PRIORITIES.get(spec.get("priorityClassName", ""), 0))
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    return {**pod, "spec": spec}
+
+
+def _admit_pod_update(pod: Json, old: Json) -> Json:
+    spec = _tolerant(pod["spec"])
+    for name in ("priority", "preemptionPolicy"):
+        if name in old["spec"]:
+            spec.setdefault(name, old["spec"][name])
+    return {**pod, "spec": spec}
+
+
+def _tolerant(spec: Json) -> Json:
+    """A copy of a pod's spec that tolerates the loss of its node for five minutes."""
+    spec = dict(spec)
     tolerations = list(spec.get("tolerations") or ())
     for key, seconds in _POD_TOLERATIONS:
         if not any(
@@ -261,9 +281,7 @@ def _admit_pod(pod: Json) -> Json:
                 }
             )
     spec["tolerations"] = tolerations
-    spec.setdefault("priority", _SYSTEM_PRIORITIES.get(spec.get("priorityClassName", ""), 0))
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    return {**pod, "spec": spec}
+    return spec
 
 
 _SYSTEM_PRIORITIES = {

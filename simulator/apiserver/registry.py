@@ -167,6 +167,8 @@ class Registry:
         obj = _placed(kind, namespace, obj)
         if kind.resource == SERVICE and not subresource:
             obj = self._services.fill_in(obj, live)
+        if not subresource:
+            obj = kind.admit_update(obj, live)
         obj = kind.prepare_update(obj, live, subresource)
         obj = _with_system_fields(obj, live)
         causes = kind.validate(obj, live, subresource)

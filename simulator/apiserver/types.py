@@ -114,6 +114,11 @@ class Kind(ABC):
         """What the admission plugins that are on by default fill in when ``obj`` is created."""
         return obj
 
+    def admit_update(self, obj: Json, old: Json) -> Json:
+        """What those plugins fill in when ``old`` is replaced by ``obj``."""
+        del old
+        return obj
+
     @abstractmethod
     def prepare_create(self, obj: Json) -> Json:
         """Drops status and deletion marks, sets generation 1.
