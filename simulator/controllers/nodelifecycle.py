@@ -322,7 +322,7 @@ def _others(node: ReadOnlyJson) -> list[Json]:
 
 
 def _evicts(taint: ReadOnlyJson) -> bool:
-    return taint["key"] == UNREACHABLE and taint["effect"] == "NoExecute"
+    return (taint["key"], taint["effect"]) == (UNREACHABLE, "NoExecute")
 
 
 def _unreachable(effect: str, now: str) -> Json:

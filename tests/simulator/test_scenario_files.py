@@ -139,3 +139,12 @@ def test_a_bad_manifest_is_told_by_its_own_file_and_line(
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda f: f.stem)
 def test_every_scenario_that_ships_can_be_read(file: Path) -> None:
     assert load(file).scenario.question.endswith("?")
+
+
+def test_the_example_in_the_documentation_can_be_run_as_it_stands(tmp_path: Path) -> None:
+    text = (SCENARIOS / "README.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "example.yaml"
+    file.write_text(example.replace("manifests/", f"{SCENARIOS}/manifests/"))
+
+    assert load(file).scenario.timeline
