@@ -37,7 +37,8 @@ def run(
         number += 1
         if found is not None:
             report.differences.append(comparison.shrink(found) if shrink else found)
-    report.differences += comparison.events()
+    for found in comparison.events()[:differences_max]:
+        report.differences.append(comparison.shrink(found) if shrink else found)
     real.stop()
     return report
 

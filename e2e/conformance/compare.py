@@ -77,44 +77,52 @@ class Comparison:
 
     def events(self) -> list[Difference]:
         """Differences between what the watches showed of all sequences whose answers agreed."""
-        found = []
-        for namespace, steps, real_normal, fake_normal in self._finished:
-            for watch, _, _ in WATCHES:
-                fake = [fake_normal.event(e) for e in self._fake.events(watch, namespace)]
-                real_events = self._await(watch, namespace, len(fake))
-                real = [real_normal.event(e) for e in real_events]
-                self.report.events += len(fake)
-                if real != fake:
-                    about = f"the watch of {watch} differs"
-                    found.append(Difference(steps, about, *_from_first(real, fake)))
-                    break
-        self._finished.clear()
-        return found
+        finished, self._finished = self._finished, []
+        found = (self._events_of(*sequence) for sequence in finished)
+        return [difference for difference in found if difference is not None]
 
     def shrink(self, difference: Difference) -> Difference:
-        """A shortest prefix of the sequence that still differs in the last answer."""
-        steps = list(difference.steps)
-        best, size = difference, max(1, len(steps) // 2)
+        """The same difference, or another one of the same kind, after as few requests as may be."""
+        steps, best = list(difference.steps), difference
+        size = max(1, len(steps) // 2)
         while size:
             start = 0
-            while start < len(steps) - 1:
-                fewer = [*steps[:start], *steps[min(start + size, len(steps) - 1) :]]
-                found = self._quietly(fewer)
-                if found is not None and len(found.steps) <= len(fewer):
+            while start < len(steps):
+                fewer = [*steps[:start], *steps[start + size :]]
+                found = self._again(fewer)
+                if found is not None and found.about == difference.about:
                     best, steps = found, list(found.steps)
                 else:
                     start += size
             size //= 2
         return best
 
-    def _quietly(self, steps: Sequence[Step]) -> Difference | None:
-        """A sequence that does not count."""
+    def _again(self, steps: Sequence[Step]) -> Difference | None:
+        """Runs a sequence and looks at its events, without counting it."""
         counted, self.report = self.report, Report()
         finished, self._finished = self._finished, []
         try:
-            return self.sequence(steps)
+            found = self.sequence(steps)
+            return found or next(iter(self.events()), None)
         finally:
             self.report, self._finished = counted, finished
+
+    def _events_of(
+        self,
+        namespace: str,
+        steps: tuple[Step, ...],
+        real_normal: Normaliser,
+        fake_normal: Normaliser,
+    ) -> Difference | None:
+        for watch, _, _ in WATCHES:
+            fake = [fake_normal.event(e) for e in self._fake.events(watch, namespace)]
+            real_events = self._await(watch, namespace, len(fake))
+            real = [real_normal.event(e) for e in real_events]
+            self.report.events += len(fake)
+            if real != fake:
+                about = f"the watch of {watch} differs"
+                return Difference(steps, about, *_from_first(real, fake))
+        return None
 
     def _begin(self, steps: Sequence[Step]) -> tuple[str, tuple[Normaliser, Normaliser]]:
         self._count += 1

@@ -60,11 +60,11 @@ def _changed(rng: Random, subject: Subject, body: Json) -> tuple[str, Json]:
     refused = [*subject.refused, *META_REFUSED, *subject.immutable]
     if rng.random() < 0.25:
         change = rng.choice(refused)
-        return f"refused {_brief(change)}", merge_patch(body, change)
+        return f"refused {_brief(change)}", _merged(body, change)
     if rng.random() < 0.3:
         return "same", body
     change = rng.choice(allowed)
-    return f"allowed {_brief(change)}", merge_patch(body, change)
+    return f"allowed {_brief(change)}", _merged(body, change)
 
 
 def _create(rng: Random, subject: Subject, name: str) -> Step:
@@ -126,7 +126,7 @@ def _update(rng: Random, subject: Subject, name: str) -> Step:
     body = _live(subject, name, merge_patch(change, {"metadata": meta}), rng)
     if rng.random() < 0.3:
         # A client that sends what it wants, not what it read.
-        body = {**merge_patch(subject.new(rng, name), change)}
+        body = _merged(subject.new(rng, name), change)
         intent = f"blind {intent}"
     query = _write_query(rng)
     return _request(subject, "PUT", f"update {intent}", name, query=query, body=body)
@@ -193,7 +193,7 @@ def _apply(rng: Random, subject: Subject, name: str) -> Step:
         keep = ("apiVersion", "kind", "metadata")
         body = {key: value for key, value in body.items() if key in keep}
         intent, change = _change(rng, subject)
-        body = merge_patch(body, change)
+        body = _merged(body, change)
         intent = f"partial {intent}"
     else:
         intent, body = _changed(rng, subject, body)
@@ -369,6 +369,17 @@ def _validation_query(rng: Random) -> dict[str, str]:
     if rng.random() < 0.01:
         query["dryRun"] = "Some"
     return query
+
+
+def _merged(body: Json, change: Any) -> Json:
+    """``body`` changed, without the empty maps that a removal leaves.
+
+    A real server stores those of a custom object, shows none, and drops them with the next write.
+    """
+    merged: Json = merge_patch(body, change)
+    meta = merged["metadata"]
+    merged["metadata"] = {key: value for key, value in meta.items() if value != {}}
+    return merged
 
 
 def _brief(change: Any) -> str:

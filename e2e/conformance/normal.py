@@ -7,10 +7,13 @@
 | resourceVersion of a list or a bookmark | other writers move it on | not |
 | timestamps that the server sets | time passes | that they are there |
 | order of managedFields | by time, and time passes | as a set |
+| order of the causes of an apply conflict | Go walks a map | as a set |
+| Events of the server's own repair loops | they run by the clock | not |
 | position and type names in a decoder's complaint | Go's, for people | not |
 | a Service created through /status | has no address there, and nobody does so | not asked |
 | the difference quoted when a pod's immutable fields change | Go's structs, for people | not |
-| the object quoted in a complaint about a patch | field order of Go's structs | not |
+| the object quoted in a complaint about a patch | Go's own formats | not |
+| objects quoted in other complaints | field order of Go's structs | with sorted fields |
 """
 
 from __future__ import annotations
@@ -32,9 +35,14 @@ _TOO_LARGE: Final = re.compile(r"(resource version: )\d+(, current: )\d+")
 _PATCH_VALUE: Final = re.compile(
     r'Invalid value: "(?:\{.*\}|map\[.*\])": (strict decoding error: )?(.*)', re.DOTALL
 )
-_DECODER: Final = re.compile(r"((?:cannot be handled as an? \w+|unrecognized[^:]*): ).*", re.DOTALL)
+_DECODER: Final = re.compile(
+    r"((?:cannot be handled as an? \w+|unrecognized[^:]*"
+    r"|convert unstructured object to [^:]*): ).*",
+    re.DOTALL,
+)
 _CONTINUE: Final = re.compile(r"(continue key is not valid).*", re.DOTALL)
 _POD_DIFFERENCE: Final = re.compile(r"(pod updates may not change fields other than).*", re.DOTALL)
+_JSON: Final = json.JSONDecoder()
 
 
 class Normaliser:
@@ -61,6 +69,8 @@ class Normaliser:
                 return self._list(value)
             if _is_about_patch(value):
                 value = _without_object(value)
+            elif value.get("reason") == "Conflict":
+                value = _with_sorted_causes(value)
             return {self._key(key): self._entry(key, value[key]) for key in sorted(value)}
         if isinstance(value, list):
             return [self.value(item) for item in value]
@@ -96,6 +106,7 @@ class Normaliser:
                 text = text.replace(found, self._number(what, found))
         text = _VERSION_IN_TEXT.sub(lambda m: m[1] + self._number("version", m[2]) + m[3], text)
         text = _TOO_LARGE.sub(r"\1<number>\2<number>", text)
+        text = _sorted_objects(text)
         text = _CONTINUE.sub(r"\1", text)
         text = _POD_DIFFERENCE.sub(r"\1", text)
         if "strict decoding error" not in text:
@@ -116,6 +127,14 @@ def _is_about_patch(value: dict[str, Any]) -> bool:
     return bool(causes[0].get("field") == "patch")
 
 
+def _with_sorted_causes(status: dict[str, Any]) -> dict[str, Any]:
+    details = status.get("details") or {}
+    if "causes" not in details:
+        return status
+    causes = sorted(details["causes"], key=lambda cause: sorted(cause.items()))
+    return {**status, "details": {**details, "causes": causes}}
+
+
 def _without_object(status: dict[str, Any]) -> dict[str, Any]:
     """A complaint about a patch without the object it made, and why a decoder refused that."""
 
@@ -127,6 +146,19 @@ def _without_object(status: dict[str, Any]) -> dict[str, Any]:
     causes = [{**cause, "message": cut(cause["message"])} for cause in status["details"]["causes"]]
     details = {**status["details"], "causes": causes}
     return {**status, "message": cut(status["message"]), "details": details}
+
+
+def _sorted_objects(text: str) -> str:
+    """``text`` with the fields of quoted JSON objects in order."""
+    parts, position = [], 0
+    while (start := text.find("{", position)) >= 0:
+        parts.append(text[position:start])
+        try:
+            value, position = _JSON.raw_decode(text, start)
+        except ValueError:
+            value, position = None, start + 1
+        parts.append("{" if value is None else json.dumps(value, sort_keys=True))
+    return "".join(parts) + text[position:]
 
 
 def _start_of(token: str) -> str:

@@ -156,6 +156,15 @@ class RealSide(HttpSide):
         self._config = config
         self._stopped = False
 
+    def send(self, step: Step, namespace: str, memory: Memory) -> Answer:
+        """Sends a request; Events of the server's own loops are left out of lists."""
+        answer = super().send(step, namespace, memory)
+        body = answer.body
+        if isinstance(body, dict) and any(map(_is_repair, body.get("items") or ())):
+            items = [item for item in body["items"] if not _is_repair(item)]
+            return Answer(answer.status, {**body, "items": items}, answer.warnings)
+        return answer
+
     def watch(self) -> None:
         """Starts all watches, each in a thread of its own."""
         for name, resource, query in WATCHES:
@@ -180,7 +189,9 @@ class RealSide(HttpSide):
                 if response.status_code != 200:
                     raise RuntimeError(f"watch of {name}: {response.status_code} {response.text}")
                 for line in response.iter_lines():
-                    self._events.add(name, json.loads(line))
+                    event = json.loads(line)
+                    if not _is_repair(event["object"]):
+                        self._events.add(name, event)
         except requests.RequestException:
             if not self._stopped:
                 raise
@@ -232,6 +243,12 @@ class _WallClock:
 
     def monotonic_s(self) -> float:
         return 0.0
+
+
+def _is_repair(obj: Json) -> bool:
+    """Whether an object is an Event of kube-apiserver's repair of addresses and ports."""
+    reporter = obj.get("reportingController") or obj.get("reportingComponent") or ""
+    return str(reporter).endswith("-repair-controller")
 
 
 class _Events:

@@ -126,7 +126,12 @@ class ServiceAllocator:
 
     def _require_free(self, service: Json, address: str) -> None:
         if not _is_ip(address):
-            return  # Validation says so.
+            message = (
+                f'Invalid value: "{address}": must be a valid IP address, (e.g. 10.9.8.7 or'
+                " 2001:db8::ffff)"
+            )
+            cause = Cause(INVALID, message, "spec.clusterIPs[0]")
+            raise invalid("", "Service", _name(service), [cause])
         if ipaddress.ip_address(address) not in CLUSTER_IP_RANGE:
             why = "the provided network does not match the current range"
         elif address in self._ips:

@@ -218,7 +218,8 @@ class Writes:
             wanted["spec"].get("replicas") or 0,
             wanted["metadata"].get("resourceVersion"),
         )
-        if replicas < 0:
+        # A custom object is validated whole, with its own words.
+        if replicas < 0 and not kind.custom:
             complaint = f"Invalid value: {replicas}: must be greater than or equal to 0"
             cause = Cause(INVALID, complaint, "spec.replicas")
             raise invalid("autoscaling", "Scale", target.name, [cause])
@@ -360,6 +361,11 @@ def _require_kind(kind: Kind, body: Json) -> None:
     if kind.custom and not name:
         raise bad_request(
             f"Object 'Kind' is missing in '{json.dumps(body, separators=(',', ':'))}'"
+        )
+    if kind.custom and name != resource.kind:
+        cause = Cause(INVALID, f'Invalid value: "{name}": must be {resource.kind}', "kind")
+        raise invalid(
+            resource.group, str(name), (body.get("metadata") or {}).get("name", ""), [cause]
         )
     if (name or resource.kind) == resource.kind:
         if (api_version or resource.api_version) == resource.api_version:

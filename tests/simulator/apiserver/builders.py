@@ -68,7 +68,7 @@ class World:
         return self.server.handle(Request(method, path, query, headers, body))
 
     def create(self, obj: Json, **query: str) -> Json:
-        path = resource_of(obj).path(obj["metadata"].get("namespace", ""))
+        path = resource_for(obj).path(obj["metadata"].get("namespace", ""))
         return self.done(self.ask("POST", path, obj, **query))
 
     def get(self, resource: Resource, name: str, namespace: str = "default") -> Json:
@@ -119,7 +119,11 @@ def seen(events: list[Event]) -> list[tuple[str, str]]:
 
 def path_of(obj: Json, subresource: str = "") -> str:
     meta = obj["metadata"]
-    return resource_of(obj).path(meta.get("namespace", ""), meta["name"], subresource)
+    return resource_for(obj).path(meta.get("namespace", ""), meta["name"], subresource)
+
+
+def resource_for(obj: Json) -> Resource:
+    return WIDGET if obj["kind"] == "Widget" else resource_of(obj)
 
 
 def ref(resource: Resource, name: str, namespace: str = "default") -> Ref:

@@ -86,10 +86,10 @@ def test_events_are_selected_by_what_they_regard() -> None:
 
     assert matcher is not None
     assert matcher(event)
-    with pytest.raises(SelectorError, match="field label not supported: involvedObject.name"):
+    with pytest.raises(SelectorError, match=r"field label not supported: involvedObject\.name"):
         parse_fields(EVENT, "involvedObject.name=x")
 
 
 def test_other_fields_are_refused() -> None:
-    with pytest.raises(SelectorError, match='"data.key" is not a known field selector'):
+    with pytest.raises(SelectorError, match=r'"data\.key" is not a known field selector'):
         parse_fields(CONFIG_MAP, "data.key=x")
