@@ -34,7 +34,7 @@ from prism_operator.adapters.kubeconfig import SERVICE_ACCOUNT, Target, find_tar
 from prism_operator.adapters.outcomes import explain, outcome_of, redact
 from prism_operator.adapters.reader import HttpReader
 from prism_operator.adapters.writer import HttpWriter, RateLimit
-from prism_operator.api.meta import RESOURCES, Resource
+from prism_operator.api.meta import RESOURCES, Json, Resource
 from prism_operator.ports import Clock, Failed, Ok, Reader, Reason, Writer
 
 __all__ = [
@@ -145,18 +145,21 @@ class Connection:
         rng: random.Random | None = None,
         notify: Callable[[], None] | None = None,
         lease_timeout_s: float = LEASE_TIMEOUT_S,
+        trims: Mapping[Resource, Callable[[Json], Json]] | None = None,
     ) -> Reader:
         """A Reader for any number of threads: one HTTP session per watch and per calling thread.
 
         ``rng`` draws the watches' lengths. ``notify`` is called from a watch's thread whenever its
         ``poll`` or ``ended`` has news, so that a driver can sleep until then; it must not block.
         A call takes at most 5 s to connect and 30 s to answer, for a Lease ``lease_timeout_s``.
+        ``trims`` say what to keep of each object of a list, by resource.
         """
         return HttpReader(
             self._client,
             rng=rng or random.Random(),
             notify=notify,
             lease_timeout_s=lease_timeout_s,
+            trims=trims,
         )
 
     def writer(

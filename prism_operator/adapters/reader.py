@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prism_operator.adapters.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, path_of
 from prism_operator.adapters.watch import HttpWatch
@@ -37,8 +37,10 @@ class HttpReader:
         rng: random.Random,
         notify: Callable[[], None] | None = None,
         lease_timeout_s: float,
+        trims: Mapping[Resource, Callable[[Json], Json]] | None = None,
     ) -> None:
         self._client = client
+        self._trims = trims or {}
         self._rng = rng
         self._notify = notify
         self._lease_timeout_s = lease_timeout_s
@@ -96,3 +98,7 @@ class HttpReader:
 def _place(obj: Json) -> tuple[str, str]:
     meta = obj["metadata"]
     return (meta.get("namespace", ""), meta["name"])
+
+
+def _whole(obj: Json) -> Json:
+    return obj

@@ -23,7 +23,7 @@ from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.planning.settings import Settings
 from prism_operator.runtime.driver import Driver
-from prism_operator.runtime.operator import Operator, Options
+from prism_operator.runtime.operator import WATCHED, Operator, Options
 from prism_operator.runtime.randomness import Streams
 
 _log = structlog.get_logger("prism_operator")
@@ -78,7 +78,7 @@ def _run(
     wake = threading.Event()
     clock = SystemClock()
     operator = Operator(
-        reader=connection.reader(rng=streams.stream("watch"), notify=wake.set),
+        reader=connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=WATCHED),
         writer=connection.writer(),
         clock=clock,
         settings=settings,

@@ -47,7 +47,7 @@ def _whole(obj: Json) -> Json:
 
 
 # What the planners look at, and how much of it is kept. Foreign objects are watched too, since one
-# with a name of ours must be noticed: docs/decisions/0003-watch-all-keep-little.md.
+# with a name of ours must be noticed: docs/decisions/0004-watch-all-keep-little.md.
 WATCHED: Mapping[Resource, Trim] = {
     PRISM_STACK: _whole,
     PRISM_PATTERN: _whole,

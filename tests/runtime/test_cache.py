@@ -4,11 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prism_operator.adapters.connection import connect_over
 from prism_operator.api.meta import CONFIG_MAP, Json, Ref, ref_of
 from prism_operator.ports import Listed
 from prism_operator.runtime.cache import Cache, identity_unless_ours, scheduling_facts
+from prism_operator.runtime.operator import WATCHED
+from simulator.apiserver.transport import InProcessAdapter
 
 from .builders import a_config_map
+from .world import World
 
 
 class Watched:
@@ -162,6 +166,22 @@ def test_of_foreign_objects_only_the_identity_is_kept(obj: Json, is_whole: bool)
     assert ("data" in kept) == is_whole
     assert ref_of(kept) == ref_of(obj)
     assert kept["metadata"]["uid"] == obj["metadata"]["uid"]
+
+
+def test_a_list_over_http_is_trimmed_before_the_next_page_is_asked_for() -> None:
+    world = World()
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "foreign", "namespace": "default"},
+        "data": {"big": "x" * 1000},
+    }
+    world.create(foreign)
+    reader = connect_over(InProcessAdapter(world.server)).reader(trims=WATCHED)
+
+    listed = reader.list(CONFIG_MAP)
+    assert isinstance(listed, Listed)
+    assert [sorted(o) for o in listed.items] == [["apiVersion", "kind", "metadata"]]
 
 
 def test_what_is_offered_for_adoption_is_kept_whole() -> None:
