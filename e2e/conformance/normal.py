@@ -31,6 +31,7 @@ _UID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 _ADDRESS: Final = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
 _GENERATED: Final = re.compile(r"\bgen-[a-z0-9]{5}\b")
 _VERSION_IN_TEXT: Final = re.compile(r"(ResourceVersion in (?:precondition|record) \()(\d+)(\))")
+_TOO_OLD: Final = re.compile(r"(too old resource version: )\d+ \(\d+\)")
 _TOO_LARGE: Final = re.compile(r"(resource version: )\d+(, current: )\d+")
 _PATCH_VALUE: Final = re.compile(
     r'Invalid value: "(?:\{.*\}|map\[.*\])": (strict decoding error: )?(.*)', re.DOTALL
@@ -105,6 +106,7 @@ class Normaliser:
             for found in dict.fromkeys(pattern.findall(text)):
                 text = text.replace(found, self._number(what, found))
         text = _VERSION_IN_TEXT.sub(lambda m: m[1] + self._number("version", m[2]) + m[3], text)
+        text = _TOO_OLD.sub(r"\1<number> (<number>)", text)
         text = _TOO_LARGE.sub(r"\1<number>\2<number>", text)
         text = _sorted_objects(text)
         text = _CONTINUE.sub(r"\1", text)
