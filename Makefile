@@ -56,7 +56,7 @@ install: $(READY) ## Install the CRDs.
 
 .PHONY: run
 run: $(READY) ## Run the operator here, against the cluster. FLAGS="--log-level=debug"
-	@exec $(LOCAL) exec $(BIN)/prism-operator run $(FLAGS)
+	@exec $(LOCAL) exec $(BIN)/prism-operator run --log-format=console $(FLAGS)
 
 .PHONY: uninstall
 uninstall: $(READY) ## Remove the CRDs; refuses while Prism resources exist, unless FORCE=1.
