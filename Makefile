@@ -107,7 +107,10 @@ test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more 
 COUNTS ?= 100 500 2000
 
 .PHONY: bench
-bench: $(READY) ## Print figures as JSON lines: the operator with COUNTS="100 500 2000" patterns.
+bench: $(READY) ## Print figures as JSON lines. COUNTS="100 500 2000" patterns for the operator
+	@$(BIN)/python -m benchmarks.bench_planner
+	@$(BIN)/python -m benchmarks.bench_apiserver
+	@$(BIN)/python -m benchmarks.bench_simulator
 	@$(BIN)/python -m benchmarks.operator_ladder $(COUNTS)
 
 .PHONY: clean
