@@ -97,7 +97,7 @@ fmt: $(READY) ## Format the code and mend what the linter can.
 
 .PHONY: test-integration
 test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_KUBECONFIG, kind, …).
-	@$(BIN)/pytest -q -m "integration and not deep" $(ARGS) e2e
+	@$(BIN)/pytest -q $(ARGS) e2e
 
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.

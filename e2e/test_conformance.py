@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -11,7 +12,7 @@ import pytest
 from e2e.cluster import LocalCluster, Programs
 from e2e.conformance.__main__ import run, summary
 
-REQUESTS = 5_000
+REQUESTS = 50_000 if os.environ.get("PRISM_DEEP") else 5_000
 # One sequence of requests is always the same; another is new with every run, and printed.
 SEEDS = (20260302, Random().randrange(1_000_000))
 
