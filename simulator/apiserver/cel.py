@@ -144,7 +144,8 @@ def _functions() -> list[cel.FunctionDecl]:
         "k8s_indexOf": [
             (number, [text, text], True, str.find),
             (number, [text, text, number], True, str.find),
-            (number, [items, dyn], True, _index_of),
+            # The library does not find an overload for a parameter of any type.
+            *((number, [items, one], True, _index_of) for one in (text, number, t.DOUBLE, t.BOOL)),
         ],
         "quantity": [(packed, [text], False, _quantity)],
         "isQuantity": [(t.BOOL, [text], False, _is_quantity)],

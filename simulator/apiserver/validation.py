@@ -716,16 +716,19 @@ def _role_binding(new: Json, old: Json | None, subresource: str) -> Iterator[Cau
     )
     for index, subject in enumerate(new.get("subjects") or ()):
         yield from _subject(subject, namespaced, f"subjects[{index}]")
+    changed = old is not None and reference != old["roleRef"]
+    if changed:
+        if not reference["name"]:
+            yield causes.required("roleRef.name")
+        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
+        shown = {"APIGroup": reference["apiGroup"], **shown}
+        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
     # What Kubernetes validates declaratively comes last.
     for index, subject in enumerate(new.get("subjects") or ()):
         if not subject.get("name"):
             yield causes.required(f"subjects[{index}].name")
-    if not reference["name"]:
+    if not changed and not reference["name"]:
         yield causes.required("roleRef.name")
-    if old is not None and reference != old["roleRef"]:
-        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
-        shown = {"APIGroup": reference["apiGroup"], **shown}
-        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
 
 
 def _subject(subject: Json, namespaced: bool, path: str) -> Iterator[Cause]:
