@@ -84,10 +84,10 @@ def _create(rng: Random, subject: Subject, name: str) -> Step:
             body["apiVersion"], intent = "wrong/v1", "wrong version"
         elif odd == 4:
             meta["resourceVersion"], intent = "7", "with resourceVersion"
-        elif odd == 5:
+        elif odd == 5 and subject.key != "services":
             del meta["name"]
             intent = "no name"
-        elif odd == 6:
+        elif odd in (5, 6):
             del meta["name"]
             meta["generateName"], intent = "gen-", "generated name"
         else:

@@ -22,6 +22,7 @@ from simulator.apiserver.statuses import (
     ApiError,
     bad_request,
     expired,
+    failure,
     invalid,
     too_large_resource_version,
 )
@@ -92,7 +93,7 @@ class Reads:
         selects = _selector(kind, query)
         _check_watch_options(query)
         version = query.get("resourceVersion", "")
-        wanted = _revision(version) if version not in ("", "0") else 0
+        wanted = _watched_revision(version)
         initial_events = query.get("sendInitialEvents")
         bookmarks = flag(query, "allowWatchBookmarks")
         timeout_s: float = int_option(query, "timeoutSeconds")
@@ -215,9 +216,20 @@ def _match_forbidden(why: str) -> Cause:
 def _revision(version: str) -> int:
     if version.isdecimal():
         return int(version)
-    raise bad_request(
-        f'invalid resource version: resourceVersion: Invalid value: "{version}":'
-        f' strconv.ParseUint: parsing "{version}": invalid syntax'
+    raise bad_request(f"invalid resource version: {_unreadable(version)}")
+
+
+def _watched_revision(version: str) -> int:
+    """0 when the query names none."""
+    if not version or version.isdecimal():
+        return int(version or 0)
+    raise failure(500, "", _unreadable(version))
+
+
+def _unreadable(version: str) -> str:
+    return (
+        f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}":'
+        " invalid syntax"
     )
 
 

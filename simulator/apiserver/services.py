@@ -63,7 +63,8 @@ class ServiceAllocator:
         address = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not address:
             address = self._free_ip()
-        elif address != "None" and address not in _addresses(before):
+        elif address != "None" and not (before and had_address):
+            # An address that was set cannot change; validation says so.
             self._require_free(service, address)
         spec["clusterIP"] = address
         if not spec.get("clusterIPs") or (spec["clusterIPs"] == before.get("clusterIPs")):
