@@ -233,8 +233,13 @@ class Rule:
                 return text
         return self.message or f"failed rule: {self.source.strip()}"
 
+    @property
+    def name(self) -> str:
+        """What errors call the rule."""
+        return self.message or self.source.strip()
+
     def _told(self, error: str) -> str:
-        rule = self.message or self.source.strip()
+        rule = self.name
         if error.startswith("UNKNOWN: No matching overloads"):
             return (
                 "'no such overload': call arguments did not match a supported operator, function "

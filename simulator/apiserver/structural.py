@@ -569,6 +569,13 @@ def check_rules(node: Node, value: Any, old: Any, path: str, out: list[Cause]) -
 
 
 def _check_rules_here(node: Node, value: Any, old: Any, path: str, out: list[Cause]) -> None:
+    expected = _EXPECTED.get(node.types)
+    if expected is not None and _KINDS.get(type(value)) != node.types[0]:
+        # Only an object that names a wrong kind comes here without its schema being checked.
+        for rule in node.rules:
+            detail = f"invalid data, expected {expected} evaluating rule: {rule.name}"
+            out.append(causes.invalid(path or "<nil>", node.types[0], detail))
+        return
     has_old = old is not ABSENT and old is not None
     shown = causes.OMITTED if node.types in (("object",), ("array",)) else value
     before = _to_cel(node, old) if has_old else None
@@ -589,6 +596,12 @@ def _check_rules_here(node: Node, value: Any, old: Any, path: str, out: list[Cau
         if rule.field_path:
             where = f"{path}.{rule.field_path}" if path else rule.field_path
         out.append(_failed(rule, where or "<nil>", shown, rule.told(values)))
+
+
+_EXPECTED = {
+    ("object",): "a map for the provided schema with type=object",
+    ("array",): "an array for the provided schema with type=array",
+}
 
 
 def _failed(rule: Rule, where: str, value: object, detail: str) -> Cause:
