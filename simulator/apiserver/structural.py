@@ -598,7 +598,7 @@ def _check_rules_here(node: Node, value: Any, old: Any, path: str, out: list[Cau
         out.append(_failed(rule, where or "<nil>", shown, rule.told(values)))
 
 
-_EXPECTED = {
+_EXPECTED: dict[tuple[str, ...], str] = {
     ("object",): "a map for the provided schema with type=object",
     ("array",): "an array for the provided schema with type=array",
 }

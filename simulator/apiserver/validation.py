@@ -120,6 +120,9 @@ def _template(spec: Json) -> Iterator[Cause]:
         yield causes.forbidden("spec.template.spec.activeDeadlineSeconds", text)
 
 
+_ROLLING = ("MaxUnavailable", "MaxSurge")
+
+
 def _strategy(strategy: Json) -> Iterator[Cause]:
     rolling = strategy.get("rollingUpdate")
     if strategy["type"] == "Recreate":
@@ -136,6 +139,8 @@ def _strategy(strategy: Json) -> Iterator[Cause]:
             yield causes.invalid(f"{path}.maxUnavailable", unavailable, text)
         yield from _at_most_all(unavailable, f"{path}.maxUnavailable")
     else:
+        if rolling is not None:
+            rolling = {name: rolling.get(name[:1].lower() + name[1:], 0) for name in _ROLLING}
         shown = {"Type": strategy["type"], "RollingUpdate": rolling}
         supported = ("Recreate", "RollingUpdate")
         yield causes.not_supported("spec.strategy", causes.Ordered(shown), supported)
