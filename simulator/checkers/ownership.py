@@ -89,7 +89,7 @@ class OnlyOurOwn:
             for o in (obj or {}).get("metadata", {}).get("ownerReferences") or ()
         ]
         ours = any(o["apiVersion"].startswith(f"{GROUP}/") for o in owners if o.get("controller"))
-        if not ours and _traces(new) != _traces(change.old):
+        if not ours and _traces(new) - _traces(change.old):
             yield f"{change.ref} was written by the operator but belongs to no Prism object"
 
     def rested(self, now_us: Us) -> Iterable[str]:
@@ -98,7 +98,11 @@ class OnlyOurOwn:
         return ()
 
 
-def _traces(obj: Json | None) -> list[Json]:
-    """What managedFields say the operator wrote, and when."""
+def _traces(obj: Json | None) -> set[tuple[str, ...]]:
+    """When the operator wrote, as managedFields say; others' writes only take fields away."""
     fields = (obj or {}).get("metadata", {}).get("managedFields") or ()
-    return [entry for entry in fields if entry["manager"] == FIELD_MANAGER]
+    return {
+        (entry["operation"], entry.get("subresource", ""), entry.get("time", ""))
+        for entry in fields
+        if entry["manager"] == FIELD_MANAGER
+    }

@@ -140,7 +140,9 @@ def test_an_object_that_lost_its_owner_is_no_longer_the_operators_but_not_its_fa
     stack = cluster.world.create(a_stack())
     made = cluster.operator.create(a_deployment(ownerReferences=owned_by(stack)))
 
-    cluster.world.update({**made, "metadata": {**made["metadata"], "ownerReferences": []}})
+    meta = {**made["metadata"], "ownerReferences": []}
+    orphan = cluster.world.update({**made, "metadata": meta})
+    cluster.world.update({**orphan, "spec": {**orphan["spec"], "replicas": 7}})
 
     assert cluster.found == []
 
