@@ -314,15 +314,13 @@ def _list(rng: Random, subject: Subject, name: str) -> Step:
 
 def _watch(rng: Random, subject: Subject, name: str) -> Step:
     """A watch of one second: it shows what is kept, and ends."""
-    version = f"$rv:{subject.key}/{name}"
+    version = f"$since:{subject.key}/{name}"
     queries: Sequence[Json] = (
         {"resourceVersion": version},
-        {"resourceVersion": f"$oldrv:{subject.key}/{name}"},
         {"resourceVersion": version, "labelSelector": "track=on"},
         {"resourceVersion": version, "fieldSelector": f"metadata.name={name}"},
         {"resourceVersion": ""},
         {"resourceVersion": "", "labelSelector": "track"},
-        {"resourceVersion": "1"},
         {"resourceVersion": "abc"},
         {"sendInitialEvents": "true"},
         {"resourceVersionMatch": "NotOlderThan"},

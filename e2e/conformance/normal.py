@@ -8,7 +8,7 @@
 | timestamps that the server sets | time passes | that they are there |
 | order of managedFields | by time, and time passes | as a set |
 | order of the causes of an apply conflict | Go walks a map | as a set |
-| why a watch from a forgotten version fails | from the cache or from etcd | that it does |
+| when a version is forgotten | by the age of the cluster | not asked |
 | Events of the server's own repair loops | they run by the clock | not |
 | position and type names in a decoder's complaint | Go's, for people | not |
 | a pod's token volume | the in-memory server issues no tokens | not asked |

@@ -1,8 +1,8 @@
 """A request as data, with places for what only the answering server knows.
 
 A body or query may hold ``{"$live": "plural/name", "$merge": {…}, "$else": {…}}`` (the object as it
-was last seen, changed), ``$rv:plural/name``, ``$oldrv:plural/name``, ``$uid:plural/name``,
-``$listrv:plural`` and ``$continue:plural``. Each server's ``Memory`` fills them in.
+was last seen, changed); of ``plural/name`` its ``$rv:``, ``$oldrv:``, ``$since:`` and ``$uid:``; and
+of ``plural`` its ``$listrv:`` and ``$continue:``. Each server's ``Memory`` fills them in.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ class Memory:
         seen = self._seen.get(key)
         if what == "uid":
             return str(seen[-1]["metadata"]["uid"]) if seen else NOWHERE_UID
+        if what == "since":
+            # The oldest version still told of; without one a watch begins with what is there.
+            return str(seen[0]["metadata"].get("resourceVersion", "")) if seen else ""
         if what in ("rv", "oldrv"):
             obj = seen[0 if what == "oldrv" else -1] if seen else {"metadata": {}}
             return str(obj["metadata"].get("resourceVersion", "1"))
