@@ -108,7 +108,7 @@ class Registry:
         collection, key = self._collection(kind), _key(namespace, name)
         obj = {**obj, "metadata": meta}
         if kind.resource == SERVICE:
-            obj = self._services.fill_in(obj, None)
+            obj = self._services.fill_in(obj, None, dry_run=options.dry_run)
         obj = kind.prepare_create(obj)
         causes = kind.validate(obj)
         if causes:
@@ -166,7 +166,7 @@ class Registry:
         obj = self._versioned(kind, name, change(live), live)
         obj = _placed(kind, namespace, obj)
         if kind.resource == SERVICE and not subresource:
-            obj = self._services.fill_in(obj, live)
+            obj = self._services.fill_in(obj, live, dry_run=options.dry_run)
         if not subresource:
             obj = kind.admit_update(obj, live)
         obj = kind.prepare_update(obj, live, subresource)

@@ -26,8 +26,10 @@ class ServiceAllocator:
         self._next_ip = 1
         self._next_port = NODE_PORTS.start
 
-    def fill_in(self, service: Json, live: Json | None) -> Json:
+    def fill_in(self, service: Json, live: Json | None, *, dry_run: bool) -> Json:
         """``service`` with its addresses and ports; they are taken only by ``commit``.
+
+        A dry run shows the address of the network, which nobody gets.
 
         Raises:
             ApiError: 422, it names an address or port that it cannot have.
@@ -42,7 +44,7 @@ class ServiceAllocator:
                 if spec.get(name) == before.get(name):
                     spec.pop(name, None)
         else:
-            self._fill_in_address(service, spec, before)
+            self._fill_in_address(service, spec, before, dry_run)
         if "ports" in spec:
             spec["ports"] = self._ports_of(service, spec, before)
         return {**service, "spec": spec}
@@ -54,7 +56,7 @@ class ServiceAllocator:
                 getattr(self._ips, change)(_addresses(service["spec"]))
                 getattr(self._ports, change)(_node_ports(service["spec"]))
 
-    def _fill_in_address(self, service: Json, spec: Json, before: Json) -> None:
+    def _fill_in_address(self, service: Json, spec: Json, before: Json, dry_run: bool) -> None:
         had_address = before.get("type", "ClusterIP") != "ExternalName"
         if before and had_address:
             # Left out is kept.
@@ -62,7 +64,7 @@ class ServiceAllocator:
             spec["clusterIPs"] = spec.get("clusterIPs") or before["clusterIPs"]
         address = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not address:
-            address = self._free_ip()
+            address = str(CLUSTER_IP_RANGE[0]) if dry_run else self._free_ip()
         elif address != "None":
             _require_ip(service, address)
             # An address that was set cannot change; validation says so.
