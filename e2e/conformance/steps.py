@@ -1,7 +1,7 @@
 """A request as data, with places for what only the answering server knows.
 
-A body or query may hold ``{"$live": "plural/name", "$merge": {…}, "$else": {…}}`` (the object as it
-was last seen, changed); of ``plural/name`` its ``$rv:``, ``$oldrv:``, ``$since:``, ``$uid:``; and of
+A body or query may hold ``{"$live": "plural/name", "$merge": {…}, "$else": {…}}`` (the object as
+it was last seen, changed); of ``plural/name`` its ``$rv:``, ``$oldrv:``, ``$since:``, ``$uid:``; of
 ``plural`` its ``$listrv:`` and ``$continue:``. Each server's ``Memory`` fills them in.
 """
 

@@ -46,7 +46,7 @@ class ServiceAllocator:
         else:
             self._fill_in_address(service, spec, before, dry_run)
         if "ports" in spec:
-            spec["ports"] = self._ports_of(service, spec, before)
+            spec["ports"] = self._ports_of(service, spec, before, dry_run)
         return {**service, "spec": spec}
 
     def commit(self, old: Json | None, new: Json | None) -> None:
@@ -79,7 +79,7 @@ class ServiceAllocator:
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
 
-    def _ports_of(self, service: Json, spec: Json, before: Json) -> list[Any]:
+    def _ports_of(self, service: Json, spec: Json, before: Json, dry_run: bool) -> list[Any]:
         kind = spec.get("type", "ClusterIP")
         wants = kind == "NodePort" or (
             kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False
@@ -101,7 +101,9 @@ class ServiceAllocator:
             if not number:
                 number = had.get(port.get("name", ""))
                 if number is None or number in chosen:
-                    number = self._free_port(chosen)
+                    # A dry run shows ports beyond the range.
+                    beyond = max([NODE_PORTS.stop, *chosen]) + 1
+                    number = beyond if dry_run else self._free_port(chosen)
             elif number not in had.values() and number in self._ports:
                 field = f"spec.ports[{position}].nodePort"
                 message = f"Invalid value: {number}: provided port is already allocated"
