@@ -75,14 +75,14 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 @pytest.fixture
 def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
-    """Starts operators (flags, ``user=``); kills those that still run at the end."""
+    """Starts operators (flags, ``user=``); ends those that still run."""
     if not cluster.has_controllers:
         pytest.skip("needs controllers and nodes; KUBEBUILDER_ASSETS has only an API server")
     running: list[OperatorProcess] = []
 
     def start(*flags: str, user: str = "prism-operator") -> OperatorProcess:
         if "--leader-elect" not in flags:
-            # A killed operator's Lease would keep the next one waiting for 15 s.
+            # After a kill the Lease would keep the next one waiting for 15 s.
             flags += ("--no-leader-elect",)
         log = tmp_path / f"operator-{len(running)}.log"
         kubeconfig = operator_kubeconfig(cluster, user)
@@ -91,7 +91,8 @@ def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., O
 
     yield start
     for operator in running:
-        operator.kill()
+        # Gracefully: the Lease of one that is killed would keep the next test waiting.
+        operator.stop()
         # Shown by pytest when the test failed.
         print(f"{operator.log_path}:\n{operator.log_tail(60)}")
 

@@ -54,7 +54,7 @@ class OperatorProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.kill()
+        self.stop()
 
     @property
     def pid(self) -> int:
@@ -90,6 +90,13 @@ class OperatorProcess:
         """SIGKILL, as a node that loses power. Idempotent."""
         self._process.kill()
         self._process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL if that does not end it. Idempotent."""
+        try:
+            self.terminate()
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def terminate(self) -> int:
         """SIGTERM, as Kubernetes does; the exit code."""

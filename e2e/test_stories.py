@@ -355,6 +355,11 @@ def test_rule_between_two_fields_is_enforced_without_an_operator(stack: Stack) -
 def test_idle_operator_writes_nothing_but_its_lease(
     local_cluster: LocalCluster, stack: Stack, start_operator: StartOperator
 ) -> None:
+    # The end of an earlier test's namespace is work, not idleness.
+    eventually(
+        lambda: _assert_absent("Terminating", local_cluster.kubectl("get", "namespaces")),
+        within_s=60,
+    )
     start_operator("--leader-elect")
     stack.apply(proxy=PROXY, admin=ADMIN, patterns=[MEMSTORE, QUEUE]).wait_until_ready()
     settled_s = 3.0
@@ -532,3 +537,7 @@ def _writes_of(cluster: LocalCluster, user: str) -> list[str]:
 
 def _assert_equal(actual: object, expected: object) -> None:
     assert actual == expected
+
+
+def _assert_absent(part: str, whole: str) -> None:
+    assert part not in whole
