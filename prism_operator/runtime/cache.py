@@ -47,6 +47,8 @@ class Cache:
         self._objects: dict[Resource, dict[Ref, Json]] = {}
         self._by_owner: dict[str, dict[Ref, Json]] = {}
         self._sorted: dict[tuple[Resource, str], tuple[Ref, ...]] = {}
+        # The same tuple while nothing in it changes: plans share what they make of it.
+        self._listed: dict[tuple[Resource, str], tuple[Json, ...]] = {}
         # uid of objects whose deletion we were told before the watch said so: what the watch still
         # has to say about them is outdated.
         self._deleted: dict[Ref, str] = {}
@@ -69,12 +71,16 @@ class Cache:
         """See ``Snapshot``."""
         objects = self._objects.get(resource)
         if not objects:
-            return []
-        refs = self._sorted.get((resource, namespace))
-        if refs is None:
-            refs = tuple(sorted(self.refs(resource, namespace)))
-            self._sorted[resource, namespace] = refs
-        return [objects[ref] for ref in refs]
+            return ()
+        listed = self._listed.get((resource, namespace))
+        if listed is None:
+            refs = self._sorted.get((resource, namespace))
+            if refs is None:
+                refs = tuple(sorted(self.refs(resource, namespace)))
+                self._sorted[resource, namespace] = refs
+            listed = tuple(objects[ref] for ref in refs)
+            self._listed[resource, namespace] = listed
+        return listed
 
     def serves(self, resource: Resource) -> bool | None:
         """See ``Snapshot``."""
@@ -118,6 +124,8 @@ class Cache:
                 return
             trim = self._trims.get(ref.resource)
             new = _without_managed_fields(trim(obj) if trim else obj)
+            if new == old:  # trimmed of its version: what is kept of it has not changed
+                return
             self._store(ref, old, new)
             if old is None or not says_the_same(old, new):
                 self._listener(ref, old, new, by)
@@ -169,6 +177,7 @@ class Cache:
             self._forget_order(ref)
         else:
             self._disown(ref, old)
+        self._forget_listed(ref)
         self._objects.setdefault(ref.resource, {})[ref] = new
         owner = controller_uid_of(new)
         if owner:
@@ -187,7 +196,12 @@ class Cache:
             if not self._by_owner[owner]:
                 del self._by_owner[owner]
 
+    def _forget_listed(self, ref: Ref) -> None:
+        self._listed.pop((ref.resource, ref.namespace), None)
+        self._listed.pop((ref.resource, ""), None)
+
     def _forget_order(self, ref: Ref) -> None:
+        self._forget_listed(ref)
         self._sorted.pop((ref.resource, ref.namespace), None)
         self._sorted.pop((ref.resource, ""), None)
 
@@ -197,6 +211,8 @@ def _version(obj: Json) -> str:
 
 
 def _is_newer(version: str, than: str) -> bool:
+    if not version:  # trimmed of it, so it stays until somebody says otherwise
+        return False
     if version.isdecimal() and than.isdecimal():
         return int(version) > int(than)
     # A server without comparable versions: believe whoever speaks last.
@@ -260,20 +276,6 @@ def identity_unless_ours(obj: Json) -> Json:
     }
 
 
-def scheduling_facts(node: Json) -> Json:
-    """Only what decides where pods may go: heartbeats and images of nodes are no news."""
-    status = node.get("status") or {}
-    spec = node.get("spec") or {}
-    metadata = node["metadata"]
-    kept = ("name", "uid", "resourceVersion", "labels", "deletionTimestamp")
-    ready = [c["status"] for c in status.get("conditions") or () if c.get("type") == "Ready"]
-    return {
-        "apiVersion": node["apiVersion"],
-        "kind": node["kind"],
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {key: spec[key] for key in ("taints", "unschedulable") if key in spec},
-        "status": {
-            "allocatable": status.get("allocatable") or {},
-            "conditions": [{"type": "Ready", "status": value} for value in ready],
-        },
-    }
+def desired_unless_foreign(obj: Json) -> Json:
+    """As ``identity_unless_ours``, and nothing of what a controller counts in its status."""
+    return {key: value for key, value in identity_unless_ours(obj).items() if key != "status"}
