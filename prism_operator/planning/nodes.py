@@ -111,10 +111,7 @@ def amount_of(text: str) -> Decimal:
 
 
 def lasting_facts(node: ReadOnlyJson) -> Json:
-    """What of a node decides where pods can go: its heartbeats, images and addresses do not.
-
-    Without a resourceVersion: two versions of a node that differ in nothing else are one.
-    """
+    """What of a node decides where pods can go: its heartbeats, images and addresses do not."""
     metadata, spec = node["metadata"], node.get("spec") or {}
     facts: Json = {
         "apiVersion": node["apiVersion"],
@@ -122,6 +119,7 @@ def lasting_facts(node: ReadOnlyJson) -> Json:
         "metadata": {
             "name": metadata["name"],
             "uid": metadata.get("uid", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
             # Thousands of nodes have the same labels: one copy of each text will do.
             "labels": {
                 sys.intern(str(key)): sys.intern(str(value))

@@ -47,7 +47,7 @@ class Cache:
         self._objects: dict[Resource, dict[Ref, Json]] = {}
         self._by_owner: dict[str, dict[Ref, Json]] = {}
         self._sorted: dict[tuple[Resource, str], tuple[Ref, ...]] = {}
-        # The same tuple while nothing in it changes: plans share what they make of it.
+        # Plans share what they make of a list, as long as it is the same one.
         self._listed: dict[tuple[Resource, str], tuple[Json, ...]] = {}
         # uid of objects whose deletion we were told before the watch said so: what the watch still
         # has to say about them is outdated.
@@ -68,7 +68,7 @@ class Cache:
         return [owned[ref] for ref in sorted(owned)] if owned else []
 
     def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
-        """See ``Snapshot``."""
+        """See ``Snapshot``. The same tuple while nothing in it changes but resourceVersions."""
         objects = self._objects.get(resource)
         if not objects:
             return ()
@@ -124,10 +124,9 @@ class Cache:
                 return
             trim = self._trims.get(ref.resource)
             new = _without_managed_fields(trim(obj) if trim else obj)
-            if new == old:  # trimmed of its version: what is kept of it has not changed
-                return
             self._store(ref, old, new)
             if old is None or not says_the_same(old, new):
+                self._forget_listed(ref)
                 self._listener(ref, old, new, by)
 
     def delete(self, obj: Json) -> None:
@@ -177,7 +176,6 @@ class Cache:
             self._forget_order(ref)
         else:
             self._disown(ref, old)
-        self._forget_listed(ref)
         self._objects.setdefault(ref.resource, {})[ref] = new
         owner = controller_uid_of(new)
         if owner:
@@ -211,8 +209,6 @@ def _version(obj: Json) -> str:
 
 
 def _is_newer(version: str, than: str) -> bool:
-    if not version:  # trimmed of it, so it stays until somebody says otherwise
-        return False
     if version.isdecimal() and than.isdecimal():
         return int(version) > int(than)
     # A server without comparable versions: believe whoever speaks last.
