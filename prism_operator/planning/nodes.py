@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.api.quantities import parse_quantity
@@ -70,21 +70,23 @@ class Survey:
         return self._groups[question]
 
     def _group(self, keys: tuple[str, ...], requests: Amounts) -> tuple[NodeGroup, ...]:
-        alike: dict[tuple[object, ...], list[_Node]] = {}
+        alike: dict[_Traits, list[_Node]] = {}
         for node in self._nodes:
-            values = tuple(node.labels.get(key) for key in keys)
+            values = tuple(node.name if key == NODE_NAME else node.labels.get(key) for key in keys)
             fits = _fits(node.allocatable, requests)
             alike.setdefault((values, node.taints, node.cordoned, fits), []).append(node)
         return tuple(
             NodeGroup(
-                labels={key: nodes[0].labels[key] for key in keys if key in nodes[0].labels},
-                taints=nodes[0].taints,
-                cordoned=nodes[0].cordoned,
-                fits=_fits(nodes[0].allocatable, requests),
+                labels={
+                    key: value for key, value in zip(keys, values, strict=True) if value is not None
+                },
+                taints=taints,
+                cordoned=cordoned,
+                fits=fits,
                 count=len(nodes),
-                largest=largest(requests, (dict(node.allocatable) for node in nodes)),
+                largest=largest(requests, map(dict, {node.allocatable for node in nodes})),
             )
-            for nodes in alike.values()
+            for (values, taints, cordoned, fits), nodes in alike.items()
         )
 
 
@@ -140,8 +142,11 @@ def lasting_facts(node: ReadOnlyJson) -> Json:
     return {**facts, "spec": kept}
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+_Traits: TypeAlias = tuple[tuple[str | None, ...], tuple[Taint, ...], bool, bool]
+
+
+class _Node(NamedTuple):
+    name: str
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
     cordoned: bool
@@ -150,17 +155,18 @@ class _Node:
 
 def _node(node: ReadOnlyJson) -> _Node:
     metadata, spec = node["metadata"], node.get("spec") or {}
-    taints = sorted(
+    taints = [
         Taint(taint["key"], taint.get("value") or "", taint["effect"])
         for taint in spec.get("taints") or ()
         if _lasts(taint)
-    )
+    ]
     allocatable = (node.get("status") or {}).get("allocatable") or {}
     return _Node(
-        labels={**(metadata.get("labels") or {}), NODE_NAME: metadata["name"]},
-        taints=tuple(taints),
+        name=metadata["name"],
+        labels=metadata.get("labels") or {},
+        taints=tuple(sorted(taints)),
         cordoned=bool(spec.get("unschedulable")),
-        allocatable=tuple(sorted((name, str(amount)) for name, amount in allocatable.items())),
+        allocatable=tuple((name, str(allocatable[name])) for name in sorted(allocatable)),
     )
 
 

@@ -46,7 +46,6 @@ class Cache:
         self._on_availability = on_availability
         self._objects: dict[Resource, dict[Ref, Json]] = {}
         self._by_owner: dict[str, dict[Ref, Json]] = {}
-        self._sorted: dict[tuple[Resource, str], tuple[Ref, ...]] = {}
         # Plans share what they make of a list, as long as it is the same one.
         self._listed: dict[tuple[Resource, str], tuple[Json, ...]] = {}
         # uid of objects whose deletion we were told before the watch said so: what the watch still
@@ -74,11 +73,9 @@ class Cache:
             return ()
         listed = self._listed.get((resource, namespace))
         if listed is None:
-            refs = self._sorted.get((resource, namespace))
-            if refs is None:
-                refs = tuple(sorted(self.refs(resource, namespace)))
-                self._sorted[resource, namespace] = refs
-            listed = tuple(objects[ref] for ref in refs)
+            found = [item for item in objects.items() if namespace in ("", item[0].namespace)]
+            found.sort(key=lambda item: (item[0].namespace, item[0].name))
+            listed = tuple(obj for _, obj in found)
             self._listed[resource, namespace] = listed
         return listed
 
@@ -172,9 +169,7 @@ class Cache:
                 self._remove(ref, by=by)
 
     def _store(self, ref: Ref, old: Json | None, new: Json) -> None:
-        if old is None:
-            self._forget_order(ref)
-        else:
+        if old is not None:
             self._disown(ref, old)
         self._objects.setdefault(ref.resource, {})[ref] = new
         owner = controller_uid_of(new)
@@ -183,7 +178,7 @@ class Cache:
 
     def _remove(self, ref: Ref, *, by: Ref | None = None) -> None:
         old = self._objects[ref.resource].pop(ref)
-        self._forget_order(ref)
+        self._forget_listed(ref)
         self._disown(ref, old)
         self._listener(ref, old, None, by)
 
@@ -197,11 +192,6 @@ class Cache:
     def _forget_listed(self, ref: Ref) -> None:
         self._listed.pop((ref.resource, ref.namespace), None)
         self._listed.pop((ref.resource, ""), None)
-
-    def _forget_order(self, ref: Ref) -> None:
-        self._forget_listed(ref)
-        self._sorted.pop((ref.resource, ref.namespace), None)
-        self._sorted.pop((ref.resource, ""), None)
 
 
 def _version(obj: Json) -> str:
