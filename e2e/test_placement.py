@@ -363,17 +363,17 @@ def test_zone_spread_without_zone_labels_is_said_and_heals_when_nodes_are_labell
 
 
 def test_rollout_of_a_full_cluster_goes_on_and_stays_spread(stage: Stage) -> None:
-    stage.add_nodes(nodes("node", {"a": 1, "b": 1, "c": 1}))
+    stage.add_nodes(nodes("node", {"a": 3, "b": 3, "c": 3}))
     namespace = stage.make_namespace("full")
     term = {"labelSelector": {"matchLabels": {"component": "prism-proxy"}}, "topologyKey": HOSTNAME}
     apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    stage.apply(namespace, a_stack("shop", proxy=placed("MultiZone", 3, affinity=apart)))
+    stage.apply(namespace, a_stack("shop", proxy=placed("MultiZone", 9, affinity=apart)))
     stage.wait_until_ready("shop", namespace)
 
-    proxy = placed("MultiZone", 3, affinity=apart) | {"image": "proxy:next"}
+    proxy = placed("MultiZone", 9, affinity=apart) | {"image": "proxy:next"}
     stage.apply(namespace, a_stack("shop", proxy=proxy))
     place = f"--namespace={namespace}"
     stage.cluster.kubectl("rollout", "status", "deployment/shop-proxy", place, "--timeout=60s")
     stage.wait_until_ready("shop", namespace)
 
-    assert stage.counts(namespace, PROXY, ZONE) == {"a": 1, "b": 1, "c": 1}
+    assert stage.counts(namespace, PROXY, ZONE) == {"a": 3, "b": 3, "c": 3}

@@ -7,8 +7,7 @@ from typing import Final
 from prism_operator.api.common import Component
 from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.planning.labels import Labels
-from prism_operator.planning.placement_strategies import HOSTNAME, Subject, apply_strategy
-from prism_operator.planning.selectors import selects
+from prism_operator.planning.placement_strategies import Subject, apply_strategy, repels_itself
 
 _SURGING: Final[Json] = {"maxSurge": "25%", "maxUnavailable": "25%"}
 _IN_PLACE: Final[Json] = {"maxSurge": 0, "maxUnavailable": 1}
@@ -59,17 +58,9 @@ def rollout_strategy(given: Json | None, affinity: ReadOnlyJson | None, pod_labe
     """
     if given is not None and given.get("type") == "Recreate":
         return given
-    surges = given is not None or not _repels_itself(affinity, pod_labels)
+    surges = given is not None or not repels_itself(affinity, pod_labels)
     defaults = _SURGING if surges else _IN_PLACE
     # What the server would add is said, so that it is ours: a default that nobody owns would stay
     # beside a later Recreate, which the server then refuses.
     rolling = {**defaults, **((given or {}).get("rollingUpdate") or {})}
     return {"type": "RollingUpdate", "rollingUpdate": rolling}
-
-
-def _repels_itself(affinity: ReadOnlyJson | None, pod_labels: Labels) -> bool:
-    anti_affinity = (affinity or {}).get("podAntiAffinity") or {}
-    return any(
-        term.get("topologyKey") == HOSTNAME and selects(term.get("labelSelector"), pod_labels)
-        for term in anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-    )

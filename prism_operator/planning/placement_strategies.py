@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from prism_operator.api.common import Strategy
 from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.planning.labels import Labels
+from prism_operator.planning.selectors import selects
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 ZONE: Final = "topology.kubernetes.io/zone"
@@ -42,7 +43,7 @@ class BackendPods:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose pods are placed.
+    """Whose pods are placed: ``labels`` are the pods', of which ``selector`` is a part.
 
     ``role`` is the value of the taint of nodes dedicated to them, ``near`` are the backends they
     use, and ``apart_from`` selects the pods on the other side of control plane isolation.
@@ -50,6 +51,7 @@ class Subject:
 
     role: str
     selector: Labels
+    labels: Labels
     near: tuple[BackendPods, ...] = ()
     apart_from: Json | None = None
 
@@ -140,7 +142,7 @@ def _spread(given: Json, subject: Subject, topology: str, unsatisfiable: str) ->
     constraints = given.get("topologySpreadConstraints") or []
     if any(constraint["topologyKey"] == topology for constraint in constraints):
         return given
-    ours = {
+    ours: Json = {
         "maxSkew": 1,
         "topologyKey": topology,
         "whenUnsatisfiable": unsatisfiable,
@@ -148,6 +150,10 @@ def _spread(given: Json, subject: Subject, topology: str, unsatisfiable: str) ->
         # The old pods of a rollout do not count: they would leave the new ones lopsided.
         "matchLabelKeys": ["pod-template-hash"],
     }
+    if unsatisfiable == HARD and repels_itself(given.get("affinity"), subject.labels):
+        # Then each new pod takes the place of an old one, which keeps the spread. Counted without
+        # the old ones, the zone of the only free node may be too full for it, and all would wait.
+        del ours["matchLabelKeys"]
     return {**given, "topologySpreadConstraints": [*constraints, ours]}
 
 
@@ -168,6 +174,15 @@ def pod_terms(section: ReadOnlyJson) -> Iterator[Json]:
     yield from section.get(REQUIRED) or ()
     for weighted in section.get(PREFERRED) or ():
         yield weighted["podAffinityTerm"]
+
+
+def repels_itself(affinity: ReadOnlyJson | None, pod_labels: Labels) -> bool:
+    """Whether required anti-affinity lets no two of the pods on one node."""
+    anti_affinity = (affinity or {}).get("podAntiAffinity") or {}
+    return any(
+        term.get("topologyKey") == HOSTNAME and selects(term.get("labelSelector"), pod_labels)
+        for term in anti_affinity.get(REQUIRED) or ()
+    )
 
 
 def node_terms(affinity: ReadOnlyJson | None) -> list[Json]:

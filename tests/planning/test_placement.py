@@ -9,7 +9,7 @@ from prism_operator.planning.placement import pod_placement, rollout_strategy
 from prism_operator.planning.placement_strategies import Subject
 
 LABELS = {"component": "prism-proxy", "stack": "demo"}
-SUBJECT = Subject("prism-proxy", LABELS)
+SUBJECT = Subject("prism-proxy", LABELS, LABELS)
 
 
 def test_every_placement_field_of_the_user_reaches_the_pod() -> None:

@@ -20,9 +20,10 @@ from prism_operator.planning.placement_strategies import (
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
+LABELS = {"component": "prism-proxy", "stack": "demo", "app": "prism-proxy"}
 SELECTOR = {"component": "prism-proxy", "stack": "demo"}
 OTHERS = {"matchLabels": {"component": "prism-admin"}}
-SUBJECT = Subject("prism-proxy", SELECTOR, (BackendPods("redis", "data"),), OTHERS)
+SUBJECT = Subject("prism-proxy", SELECTOR, LABELS, (BackendPods("redis", "data"),), OTHERS)
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
@@ -199,8 +200,19 @@ def test_spot_adds_nothing_to_a_toleration_of_everything() -> None:
     assert apply_strategy("Spot", everything, SUBJECT)["tolerations"] == everything["tolerations"]
 
 
+@pytest.mark.parametrize("repelled", [SELECTOR, {"app": "prism-proxy"}])
+def test_pods_that_are_replaced_in_place_count_with_the_old_ones(repelled: dict[str, str]) -> None:
+    apart = required("podAntiAffinity", term(HOSTNAME, **repelled))
+
+    fields = apply_strategy("MultiZone", apart, SUBJECT)
+
+    in_zones, on_nodes = fields["topologySpreadConstraints"]
+    assert "matchLabelKeys" not in in_zones
+    assert on_nodes == ours(HOSTNAME, "ScheduleAnyway")
+
+
 def test_without_backend_or_other_side_nothing_is_added() -> None:
-    alone = Subject("prism-proxy", SELECTOR)
+    alone = Subject("prism-proxy", SELECTOR, LABELS)
 
     assert apply_strategy("BackendProximity", {}, alone) == {}
     assert apply_strategy("ControlPlaneIsolation", {}, alone) == {}

@@ -56,7 +56,8 @@ class Workload:
 def build_pod_template(workload: Workload) -> Json:
     """The template; its labels hold the selector, and its hash annotations only what was asked."""
     component = workload.component
-    subject = Subject(workload.role, workload.selector, workload.near, workload.apart_from)
+    labels = {**component.pod_labels, **workload.labels}
+    subject = Subject(workload.role, workload.selector, labels, workload.near, workload.apart_from)
     spec: Json = {
         "containers": [_container(workload)],
         "automountServiceAccountToken": workload.needs_api_access,
@@ -71,7 +72,7 @@ def build_pod_template(workload: Workload) -> Json:
         spec["terminationGracePeriodSeconds"] = component.termination_grace_period_seconds
     if workload.volumes:
         spec["volumes"] = list(workload.volumes)
-    metadata: Json = {"labels": {**component.pod_labels, **workload.labels}}
+    metadata: Json = {"labels": labels}
     annotations = {**component.pod_annotations, **workload.template_annotations}
     if annotations:
         metadata["annotations"] = annotations
