@@ -70,6 +70,7 @@ def a_node(
     zone: str = "zone-a",
     region: str = "region-1",
     labels: Mapping[str, str] | None = None,
+    taints: Sequence[Json] = (),
 ) -> Json:
     """A node of 16 CPUs and 64 GiB, as a cloud provider labels it."""
     room = {"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"}
@@ -87,6 +88,7 @@ def a_node(
                 **(labels or {}),
             },
         },
+        "spec": {"taints": list(taints)},
         "status": {"capacity": room, "allocatable": room},
     }
 

@@ -29,6 +29,7 @@ BACKEND_RESOLVED: Final = "BackendResolved"
 NAME_CONFLICT: Final = "NameConflict"
 PAUSED: Final = "Paused"
 PLACEMENT_REFUSED: Final = "PlacementRefused"
+PLACEMENT_UNSATISFIABLE: Final = "PlacementUnsatisfiable"
 PLACEMENT_INEFFECTIVE: Final = "PlacementIneffective"
 SCALER_MISSING: Final = "ScalerMissing"
 EVEN_ADMIN_REPLICAS: Final = "EvenAdminReplicas"
@@ -36,6 +37,7 @@ _OCCASIONAL: Final = (
     NAME_CONFLICT,
     PAUSED,
     PLACEMENT_REFUSED,
+    PLACEMENT_UNSATISFIABLE,
     PLACEMENT_INEFFECTIVE,
     SCALER_MISSING,
     EVEN_ADMIN_REPLICAS,

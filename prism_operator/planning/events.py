@@ -15,7 +15,9 @@ from prism_operator.planning.conditions import (
     DEGRADED,
     EVEN_ADMIN_REPLICAS,
     NAME_CONFLICT,
+    PLACEMENT_INEFFECTIVE,
     PLACEMENT_REFUSED,
+    PLACEMENT_UNSATISFIABLE,
     READY,
     STALLED,
 )
@@ -24,6 +26,8 @@ from prism_operator.planning.plan import Emit
 _TROUBLE: Final = {
     NAME_CONFLICT: "True",
     PLACEMENT_REFUSED: "True",
+    PLACEMENT_UNSATISFIABLE: "True",
+    PLACEMENT_INEFFECTIVE: "True",
     EVEN_ADMIN_REPLICAS: "True",
     STALLED: "True",
     DEGRADED: "True",

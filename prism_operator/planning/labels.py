@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from prism_operator.api.meta import Json
+
 Labels: TypeAlias = dict[str, str]
 
 STACK_LABEL: Final = "stack"
@@ -44,6 +46,11 @@ def proxy_selector(stack: str) -> Labels:
     return {"component": _PROXY, STACK_LABEL: stack}
 
 
+def admins_of(stack: str | None) -> Json:
+    """A selector of the admins of one stack, or of all in the namespace."""
+    return {"matchLabels": admin_selector(stack) if stack else {"component": _ADMIN}}
+
+
 def admin_selector(stack: str) -> Labels:
     """Selects the admin's pods of one stack."""
     return {"component": _ADMIN, STACK_LABEL: stack}
@@ -52,6 +59,12 @@ def admin_selector(stack: str) -> Labels:
 def pattern_selector(name: str) -> Labels:
     """Selects the pods of one pattern."""
     return {"app": "prism", "runner": name}
+
+
+def data_plane_of(stack: str) -> Json:
+    """A selector of the proxies and runners of one stack."""
+    expression = {"key": "app", "operator": "In", "values": ["prism", _PROXY]}
+    return {"matchLabels": {STACK_LABEL: stack}, "matchExpressions": [expression]}
 
 
 def selector_text(selector: Labels) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from prism_operator.api.meta import (
     CONFIG_MAP,
     DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
     PRISM_STACK,
     SERVICE,
     Json,
@@ -23,6 +24,7 @@ from prism_operator.planning.connection import Connection, connect, resolve_conn
 from prism_operator.planning.hashing import keyed_hash
 from prism_operator.planning.labels import (
     STACK_LABEL,
+    admins_of,
     pattern_labels,
     pattern_selector,
     selector_text,
@@ -36,8 +38,11 @@ from prism_operator.planning.names import (
 )
 from prism_operator.planning.observed import Observed, Snapshot
 from prism_operator.planning.placement import refused_placement
+from prism_operator.planning.placement_verdict import Placed, placement_conditions
 from prism_operator.planning.plan import Plan
+from prism_operator.planning.proximity import backend_near_pattern
 from prism_operator.planning.remarks import remarks_on
+from prism_operator.planning.resources.budget import build_budget
 from prism_operator.planning.resources.config_map import (
     CONFIG_DIRECTORY,
     CONFIG_FILE,
@@ -51,7 +56,7 @@ from prism_operator.planning.secrecy import paths_with_user_information
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.verdict import failed
 
-_KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP})
+_KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET})
 _CONFIG_VOLUME: Final = "config"
 
 
@@ -77,6 +82,7 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
             obj, connection.backend, settings, _secret_hash(connection, live, cluster, settings)
         )
         children = plan_children(obj, desired, cluster, kinds=_KINDS)
+        conditions += placement_conditions([_placed(pattern, desired, connection)], cluster)
         settled = deployment_ref not in children.unsettled
         verdict = judge_rollout("", live, settled=settled, replicas=pattern.spec.initial_replicas)
     else:
@@ -110,7 +116,8 @@ def _desired(
     """The objects the pattern should have, as they are written."""
     pattern = parsed(obj, PrismPattern)
     spec, name, namespace = pattern.spec, pattern.name, pattern.namespace
-    labels = pattern_labels(name, spec.pattern, spec.backend, _stack_of(pattern))
+    stack = _stack_of(pattern)
+    labels = pattern_labels(name, spec.pattern, spec.backend, stack)
     connection = connect(pattern, backend)
     content = _config_content(pattern)
     env: list[Json] = [{"name": "PRISM_PORT", "value": str(spec.port)}]
@@ -137,6 +144,9 @@ def _desired(
         resources=spec.effective_resources,
         affinity=spec.effective_placement.affinity,
         replicas=spec.initial_replicas,
+        role="prism-runner",
+        near=backend_near_pattern(pattern, backend),
+        apart_from=admins_of(stack),
         args=(f"--pattern={spec.pattern}", f"--backend={spec.backend}"),
         env=[*env, *connection.env],
         image_pull_secrets=spec.image_pull_secrets,
@@ -145,10 +155,25 @@ def _desired(
         volumes=volumes,
         volume_mounts=mounts,
     )
+    # A runner can be missed: only on nodes that come and go it needs a budget.
+    if spec.effective_placement.strategy == "Spot":
+        objects.append(build_budget(workload, 1))
     objects.append(build_deployment(workload))
     if spec.service is not None:
         objects.append(build_service(workload, spec.service, spec.service.port))
     return [finished(made, obj, settings.hash_key) for made in objects]
+
+
+def _placed(pattern: PrismPattern, desired: list[Json], connection: Connection) -> Placed:
+    spec = pattern.spec
+    deployment = next(made for made in desired if made["kind"] == DEPLOYMENT.kind)
+    return Placed(
+        "spec",
+        deployment,
+        spec.effective_placement.strategy,
+        spec.least_replicas,
+        has_backend=bool(backend_near_pattern(pattern, connection.backend)),
+    )
 
 
 def _config_content(pattern: PrismPattern) -> Json:

@@ -1,24 +1,20 @@
-"""Where the pods of a component go: what the user says, with the stack's defaults.
-
-What a placement ``strategy`` adds to that is not applied yet; ``remarks`` says so to the user.
-"""
+"""Where the pods of a component go: what the user says, and what the strategy adds to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from prism_operator.api.common import Component
 from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.planning.labels import Labels
+from prism_operator.planning.placement_strategies import Subject, apply_strategy, repels_itself
 
-_HOSTNAME: Final = "kubernetes.io/hostname"
 _SURGING: Final[Json] = {"maxSurge": "25%", "maxUnavailable": "25%"}
 _IN_PLACE: Final[Json] = {"maxSurge": 0, "maxUnavailable": 1}
 
 
-def pod_placement(component: Component, affinity: Json | None) -> Json:
-    """The fields of a pod spec that say where it runs."""
+def pod_placement(component: Component, affinity: Json | None, subject: Subject) -> Json:
+    """The fields of a pod spec that say where it runs; ``affinity`` is the user's."""
     placement = component.effective_placement
     fields: Json = {
         "nodeSelector": dict(placement.node_selector),
@@ -29,7 +25,8 @@ def pod_placement(component: Component, affinity: Json | None) -> Json:
         "runtimeClassName": placement.runtime_class_name,
         "nodeName": placement.node_name,
     }
-    return {name: value for name, value in fields.items() if value}
+    given = {name: value for name, value in fields.items() if value}
+    return apply_strategy(placement.strategy, given, subject)
 
 
 def refused_placement(component: Component, *, privileged: bool) -> str | None:
@@ -61,41 +58,9 @@ def rollout_strategy(given: Json | None, affinity: ReadOnlyJson | None, pod_labe
     """
     if given is not None and given.get("type") == "Recreate":
         return given
-    surges = given is not None or not _repels_itself(affinity, pod_labels)
+    surges = given is not None or not repels_itself(affinity, pod_labels)
     defaults = _SURGING if surges else _IN_PLACE
     # What the server would add is said, so that it is ours: a default that nobody owns would stay
     # beside a later Recreate, which the server then refuses.
     rolling = {**defaults, **((given or {}).get("rollingUpdate") or {})}
     return {"type": "RollingUpdate", "rollingUpdate": rolling}
-
-
-def _repels_itself(affinity: ReadOnlyJson | None, pod_labels: Labels) -> bool:
-    anti_affinity = (affinity or {}).get("podAntiAffinity") or {}
-    return any(
-        term.get("topologyKey") == _HOSTNAME and _selects(term.get("labelSelector"), pod_labels)
-        for term in anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-    )
-
-
-def _selects(selector: ReadOnlyJson | None, labels: Mapping[str, str]) -> bool:
-    if selector is None:  # a missing selector selects nothing, an empty one everything
-        return False
-    wanted = selector.get("matchLabels") or {}
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _meets(requirement, labels) for requirement in selector.get("matchExpressions") or ()
-    )
-
-
-def _meets(requirement: ReadOnlyJson, labels: Mapping[str, str]) -> bool:
-    found = labels.get(requirement["key"])
-    values = requirement.get("values") or ()
-    match requirement["operator"]:
-        case "In":
-            return found in values
-        case "NotIn":
-            return found not in values
-        case "Exists":
-            return found is not None
-        case "DoesNotExist":
-            return found is None
-    return False

@@ -8,7 +8,6 @@ from prism_operator.api.common import Component
 from prism_operator.api.stack import AdminSpec
 from prism_operator.planning.conditions import (
     EVEN_ADMIN_REPLICAS,
-    PLACEMENT_INEFFECTIVE,
     SCALER_MISSING,
     Condition,
 )
@@ -20,7 +19,6 @@ def remarks_on(components: Mapping[str, Component]) -> list[Condition]:
         Condition(condition, "True", reason, "; ".join(texts))
         for condition, reason, texts in (
             (SCALER_MISSING, "NotImplemented", _unscaled(components)),
-            (PLACEMENT_INEFFECTIVE, "StrategyNotApplied", _unplaced(components)),
             (EVEN_ADMIN_REPLICAS, "EvenReplicas", _even(components)),
         )
         if texts
@@ -34,15 +32,6 @@ def _unscaled(components: Mapping[str, Component]) -> list[str]:
         f"the number of replicas stays {component.initial_replicas}"
         for path, component in components.items()
         if (scaling := component.effective_autoscaling) is not None
-    ]
-
-
-def _unplaced(components: Mapping[str, Component]) -> list[str]:
-    return [
-        f"{path}: placement strategy {component.effective_placement.strategy} adds nothing in this "
-        "version, only what is given beside it places the pods"
-        for path, component in components.items()
-        if component.effective_placement.strategy is not None
     ]
 
 

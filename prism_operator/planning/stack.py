@@ -10,6 +10,7 @@ from typing import Final
 from prism_operator.api.common import Component
 from prism_operator.api.meta import (
     DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
@@ -44,7 +45,9 @@ from prism_operator.planning.names import admin_name, is_paused, proxy_name
 from prism_operator.planning.observability import observability_env
 from prism_operator.planning.observed import Observed, Snapshot
 from prism_operator.planning.placement import refused_placement
+from prism_operator.planning.placement_verdict import Placed, placement_conditions
 from prism_operator.planning.plan import Plan
+from prism_operator.planning.proximity import backends_near_stack
 from prism_operator.planning.remarks import remarks_on
 from prism_operator.planning.resources.prism_backend import build_prism_backend
 from prism_operator.planning.resources.prism_namespace import build_prism_namespace
@@ -59,6 +62,7 @@ from prism_operator.planning.verdict import State, Verdict, failed, progressing
 _KINDS: Final = frozenset(
     {
         DEPLOYMENT,
+        POD_DISRUPTION_BUDGET,
         SERVICE,
         SERVICE_ACCOUNT,
         ROLE,
@@ -99,7 +103,11 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
             ready_message=_ready_message(stack),
             announce_ready=True,
             status_fields=status_fields,
-            conditions=[*conditions, *_remarks(stack, desired)],
+            conditions=[
+                *conditions,
+                *_remarks(stack, desired),
+                *placement_conditions(_placed(stack, desired), cluster),
+            ],
             degraded_by=[c for c in conditions if c.status == "False"],
             paused_by="this object" if is_paused(obj) else None,
         ),
@@ -166,7 +174,7 @@ def _judge(
     """A verdict for every part that Ready covers, and the status fields that count them."""
     verdicts: list[Verdict] = []
     fields: Json = {}
-    names = {"spec.proxy": proxy_name(stack.name), "spec.admin": admin_name(stack.name)}
+    names = _deployment_names(stack)
     for path, component in _components(stack).items():
         short = path.removeprefix("spec.")
         ref = Ref(DEPLOYMENT, stack.namespace, names[path])
@@ -197,6 +205,28 @@ def _judge(
             if live is None or ref in children.unsettled
         ]
     return verdicts, fields
+
+
+def _deployment_names(stack: PrismStack) -> dict[str, str]:
+    return {"spec.proxy": proxy_name(stack.name), "spec.admin": admin_name(stack.name)}
+
+
+def _placed(stack: PrismStack, desired: _Desired) -> list[Placed]:
+    """The components that are placed, with the Deployments that say how."""
+    names = _deployment_names(stack)
+    deployments = {o["metadata"]["name"]: o for o in desired.objects if o["kind"] == "Deployment"}
+    has_backend = bool(backends_near_stack(stack))
+    return [
+        Placed(
+            path,
+            deployments[names[path]],
+            component.effective_placement.strategy,
+            component.least_replicas,
+            has_backend,
+        )
+        for path, component in _components(stack).items()
+        if path not in desired.refused
+    ]
 
 
 def _children_of(

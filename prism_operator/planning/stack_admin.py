@@ -6,9 +6,15 @@ from typing import Final
 
 from prism_operator.api.meta import Json
 from prism_operator.api.stack import AdminSpec, PrismStack
-from prism_operator.planning.labels import admin_labels, admin_selector
+from prism_operator.planning.labels import admin_labels, admin_selector, data_plane_of
 from prism_operator.planning.names import admin_election_name, admin_lease_name, admin_name
 from prism_operator.planning.observability import observability_env
+from prism_operator.planning.proximity import backends_near_stack
+from prism_operator.planning.resources.budget import (
+    build_budget,
+    needs_budget,
+    spared_by_quorum,
+)
 from prism_operator.planning.resources.deployment import build_deployment
 from prism_operator.planning.resources.pod_template import Workload, metrics_port_in
 from prism_operator.planning.resources.rbac import (
@@ -24,7 +30,10 @@ _TLS_VOLUME: Final = "tls"
 
 
 def admin_objects(stack: PrismStack, admin: AdminSpec, settings: Settings) -> list[Json]:
-    """The admin's access rights, Service and Deployment; rights first, so that pods find them."""
+    """The admin's access rights, Service, PodDisruptionBudget and Deployment.
+
+    The rights come first, so that pods find them.
+    """
     name, namespace, labels = admin_name(stack.name), stack.namespace, admin_labels(stack.name)
     account = admin.service_account_name or name
     env = [
@@ -52,6 +61,9 @@ def admin_objects(stack: PrismStack, admin: AdminSpec, settings: Settings) -> li
         resources=stack.spec.resources_of(admin),
         affinity=stack.spec.affinity_of(admin),
         replicas=admin.initial_replicas,
+        role="prism-admin",
+        near=backends_near_stack(stack),
+        apart_from=data_plane_of(stack.name),
         env=env,
         image_pull_secrets=stack.spec.image_pull_secrets,
         service_account=account,
@@ -68,9 +80,11 @@ def admin_objects(stack: PrismStack, admin: AdminSpec, settings: Settings) -> li
             build_election_role(election, namespace, labels, lease),
             build_election_role_binding(election, namespace, labels, account),
         ]
+    spared = spared_by_quorum(admin.replicas)
     return [
         *rights,
         build_service(workload, admin.service, admin.service_port),
+        *([build_budget(workload, spared)] if needs_budget(workload) else []),
         build_deployment(workload),
     ]
 

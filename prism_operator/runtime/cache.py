@@ -46,7 +46,8 @@ class Cache:
         self._on_availability = on_availability
         self._objects: dict[Resource, dict[Ref, Json]] = {}
         self._by_owner: dict[str, dict[Ref, Json]] = {}
-        self._sorted: dict[tuple[Resource, str], tuple[Ref, ...]] = {}
+        # Plans share what they make of a list, as long as it is the same one.
+        self._listed: dict[tuple[Resource, str], tuple[Json, ...]] = {}
         # uid of objects whose deletion we were told before the watch said so: what the watch still
         # has to say about them is outdated.
         self._deleted: dict[Ref, str] = {}
@@ -66,15 +67,17 @@ class Cache:
         return [owned[ref] for ref in sorted(owned)] if owned else []
 
     def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
-        """See ``Snapshot``."""
+        """See ``Snapshot``. The same tuple while nothing in it changes but resourceVersions."""
         objects = self._objects.get(resource)
         if not objects:
-            return []
-        refs = self._sorted.get((resource, namespace))
-        if refs is None:
-            refs = tuple(sorted(self.refs(resource, namespace)))
-            self._sorted[resource, namespace] = refs
-        return [objects[ref] for ref in refs]
+            return ()
+        listed = self._listed.get((resource, namespace))
+        if listed is None:
+            found = [item for item in objects.items() if namespace in ("", item[0].namespace)]
+            found.sort(key=lambda item: (item[0].namespace, item[0].name))
+            listed = tuple(obj for _, obj in found)
+            self._listed[resource, namespace] = listed
+        return listed
 
     def serves(self, resource: Resource) -> bool | None:
         """See ``Snapshot``."""
@@ -120,6 +123,7 @@ class Cache:
             new = _without_managed_fields(trim(obj) if trim else obj)
             self._store(ref, old, new)
             if old is None or not says_the_same(old, new):
+                self._forget_listed(ref)
                 self._listener(ref, old, new, by)
 
     def delete(self, obj: Json) -> None:
@@ -165,9 +169,7 @@ class Cache:
                 self._remove(ref, by=by)
 
     def _store(self, ref: Ref, old: Json | None, new: Json) -> None:
-        if old is None:
-            self._forget_order(ref)
-        else:
+        if old is not None:
             self._disown(ref, old)
         self._objects.setdefault(ref.resource, {})[ref] = new
         owner = controller_uid_of(new)
@@ -176,7 +178,7 @@ class Cache:
 
     def _remove(self, ref: Ref, *, by: Ref | None = None) -> None:
         old = self._objects[ref.resource].pop(ref)
-        self._forget_order(ref)
+        self._forget_listed(ref)
         self._disown(ref, old)
         self._listener(ref, old, None, by)
 
@@ -187,9 +189,9 @@ class Cache:
             if not self._by_owner[owner]:
                 del self._by_owner[owner]
 
-    def _forget_order(self, ref: Ref) -> None:
-        self._sorted.pop((ref.resource, ref.namespace), None)
-        self._sorted.pop((ref.resource, ""), None)
+    def _forget_listed(self, ref: Ref) -> None:
+        self._listed.pop((ref.resource, ref.namespace), None)
+        self._listed.pop((ref.resource, ""), None)
 
 
 def _version(obj: Json) -> str:
@@ -260,20 +262,6 @@ def identity_unless_ours(obj: Json) -> Json:
     }
 
 
-def scheduling_facts(node: Json) -> Json:
-    """Only what decides where pods may go: heartbeats and images of nodes are no news."""
-    status = node.get("status") or {}
-    spec = node.get("spec") or {}
-    metadata = node["metadata"]
-    kept = ("name", "uid", "resourceVersion", "labels", "deletionTimestamp")
-    ready = [c["status"] for c in status.get("conditions") or () if c.get("type") == "Ready"]
-    return {
-        "apiVersion": node["apiVersion"],
-        "kind": node["kind"],
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {key: spec[key] for key in ("taints", "unschedulable") if key in spec},
-        "status": {
-            "allocatable": status.get("allocatable") or {},
-            "conditions": [{"type": "Ready", "status": value} for value in ready],
-        },
-    }
+def desired_unless_foreign(obj: Json) -> Json:
+    """As ``identity_unless_ours``, and nothing of what a controller counts in its status."""
+    return {key: value for key, value in identity_unless_ours(obj).items() if key != "status"}

@@ -15,6 +15,7 @@ from prism_operator.api.meta import (
     CONFIG_MAP,
     DEPLOYMENT,
     NODE,
+    POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
@@ -28,10 +29,16 @@ from prism_operator.api.meta import (
     Resource,
 )
 from prism_operator.planning import PLANNERS, Planner
+from prism_operator.planning.nodes import lasting_facts
 from prism_operator.planning.settings import Settings
 from prism_operator.ports import Clock, Metrics, Reader, Writer
 from prism_operator.runtime.applier import Applier
-from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours, scheduling_facts
+from prism_operator.runtime.cache import (
+    Cache,
+    Trim,
+    desired_unless_foreign,
+    identity_unless_ours,
+)
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
@@ -59,8 +66,12 @@ WATCHED: Mapping[Resource, Trim] = {
     CONFIG_MAP: identity_unless_ours,
     ROLE: identity_unless_ours,
     ROLE_BINDING: identity_unless_ours,
-    NODE: scheduling_facts,
+    POD_DISRUPTION_BUDGET: desired_unless_foreign,
+    NODE: lasting_facts,
 }
+
+# Nodes come by the dozen, and each may concern thousands of objects: they are looked at together.
+NODES_SETTLE_S = 5.0
 
 _log = structlog.get_logger("prism_operator.runtime.operator")
 
@@ -248,7 +259,11 @@ class Operator:
         if ref.resource in self._controllers and ref != by:
             self.queue.add(ref)
         for key in self._dependencies.concerned(ref, old, new):
-            if key != by:
+            if key == by:
+                continue
+            if ref.resource == NODE:
+                self.queue.add_after(key, NODES_SETTLE_S)
+            else:
                 self.queue.add(key)
 
     def _on_availability(self, resource: Resource) -> None:  # noqa: ARG002

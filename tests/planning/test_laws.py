@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prism_operator.api.common import Strategy
 from prism_operator.api.meta import DEPLOYMENT, PRISM_RESOURCES, PRISM_STACK, Json, Ref
 from prism_operator.api.validation import parse
 from prism_operator.planning import PLANNERS
 from prism_operator.planning.observed import FrozenSnapshot, Observed
+from prism_operator.planning.placement_strategies import HOSTNAME, REGION, ZONE
 from prism_operator.planning.plan import Create
 
 from .builders import NAMESPACE, NOW, SETTINGS, a_stack
@@ -25,11 +27,19 @@ texts = st.text("abc/:@ é\n", max_size=6)
 resources = st.fixed_dictionaries(
     {"requests": st.fixed_dictionaries({"cpu": st.sampled_from(["100m", "2000m", "0.5", 2])})}
 )
+spreads = st.fixed_dictionaries(
+    {
+        "maxSkew": st.integers(1, 3),
+        "topologyKey": st.sampled_from([HOSTNAME, ZONE, REGION]),
+        "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+    }
+)
 placements = st.fixed_dictionaries(
     {},
     optional={
-        "strategy": st.sampled_from(["MultiZone", "Spot"]),
+        "strategy": st.sampled_from(get_args(Strategy)),
         "nodeSelector": st.dictionaries(names, st.just("x")),
+        "topologySpreadConstraints": st.lists(spreads, max_size=1),
         "tolerations": st.lists(st.just({"key": "spot", "operator": "Exists"}), max_size=2),
         "affinity": st.sampled_from([{}, {"nodeAffinity": {}}]),
         "priorityClassName": st.sampled_from(["high", "system-node-critical"]),

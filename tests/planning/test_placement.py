@@ -6,8 +6,10 @@ import pytest
 
 from prism_operator.api.stack import ProxySpec
 from prism_operator.planning.placement import pod_placement, rollout_strategy
+from prism_operator.planning.placement_strategies import Subject
 
 LABELS = {"component": "prism-proxy", "stack": "demo"}
+SUBJECT = Subject("prism-proxy", LABELS, LABELS)
 
 
 def test_every_placement_field_of_the_user_reaches_the_pod() -> None:
@@ -24,11 +26,11 @@ def test_every_placement_field_of_the_user_reaches_the_pod() -> None:
     component = ProxySpec.model_validate({"placement": placement})
     affinity = {"podAffinity": {}}
 
-    assert pod_placement(component, affinity) == {**placement, "affinity": affinity}
+    assert pod_placement(component, affinity, SUBJECT) == {**placement, "affinity": affinity}
 
 
 def test_no_placement_leaves_no_empty_fields() -> None:
-    assert pod_placement(ProxySpec(), None) == {}
+    assert pod_placement(ProxySpec(), None, SUBJECT) == {}
 
 
 def anti_affinity(selector: Any, topology: str = "kubernetes.io/hostname") -> dict[str, Any]:

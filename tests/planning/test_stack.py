@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from prism_operator.api.meta import (
     DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
     PRISM_PATTERN,
     PRISM_STACK,
@@ -352,10 +354,76 @@ def test_a_refused_component_is_not_written_and_the_others_are() -> None:
     assert refused["message"].startswith('spec.proxy.placement: nodeName "n" is allowed only when')
 
 
-def test_a_strategy_that_is_not_applied_is_said() -> None:
-    planned = plan(a_stack(proxy={"placement": {"strategy": "MultiZone"}}))
+# --- PodDisruptionBudgets
 
-    assert "MultiZone" in condition(planned, "PlacementIneffective")["message"]
+BUDGETS: dict[str, tuple[Json, Json]] = {
+    "one replica needs none": ({"proxy": {}, "admin": {}}, {}),
+    "two proxies": ({"proxy": {"replicas": 2}}, {"demo-proxy": 1}),
+    "the user's": (
+        {"proxy": {"replicas": 4, "podDisruptionBudget": {"maxUnavailable": "50%"}}},
+        {"demo-proxy": "50%"},
+    ),
+    "switched off": (
+        {"proxy": {"replicas": 4, "podDisruptionBudget": {"enabled": False}}},
+        {},
+    ),
+    "the least number counts while it scales": (
+        {
+            "proxy": {
+                "replicas": 1,
+                "autoscaling": {
+                    "minReplicas": 2,
+                    "maxReplicas": 9,
+                    "targetCPUUtilizationPercentage": 70,
+                },
+            }
+        },
+        {"demo-proxy": 1},
+    ),
+    "it may go down to one": (
+        {
+            "proxy": {
+                "replicas": 5,
+                "autoscaling": {"maxReplicas": 9, "targetCPUUtilizationPercentage": 70},
+            }
+        },
+        {},
+    ),
+    "two admins": ({"admin": {"replicas": 2}}, {"demo-admin": 1}),
+    "three admins": ({"admin": {"replicas": 3}}, {"demo-admin": 1}),
+    "five admins": ({"admin": {"replicas": 5}}, {"demo-admin": 2}),
+    "nine admins": ({"admin": {"replicas": 9}}, {"demo-admin": 4}),
+    "spot": (
+        {
+            "proxy": {"placement": {"strategy": "Spot"}},
+            "admin": {"placement": {"strategy": "Spot"}},
+        },
+        {"demo-proxy": 1, "demo-admin": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BUDGETS)
+def test_a_drain_takes_so_many_pods_at_a_time(case: str) -> None:
+    spec, expected = BUDGETS[case]
+    world = World(a_stack(**spec))
+    world.converge()
+
+    budgets = [o for ref, o in world.objects.items() if ref.resource == POD_DISRUPTION_BUDGET]
+    assert {b["metadata"]["name"]: b["spec"]["maxUnavailable"] for b in budgets} == expected
+    for budget in budgets:
+        deployment = world.objects[Ref(DEPLOYMENT, NAMESPACE, budget["metadata"]["name"])]
+        assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_a_budget_goes_with_the_second_replica() -> None:
+    world = World(a_stack(proxy={"replicas": 2}))
+    world.converge()
+
+    world.edit(DEMO, proxy={"replicas": 1})
+
+    assert [type(w) for w in world.plan(DEMO).writes if "Budget" in str(w.ref)] == [Delete]
 
 
 def test_an_even_number_of_admins_is_allowed_and_warned_about() -> None:

@@ -1,13 +1,14 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prism_operator.adapters.connection import connect_over
-from prism_operator.api.meta import CONFIG_MAP, Json, Ref, ref_of
+from prism_operator.api.meta import CONFIG_MAP, NODE, Json, Ref, Resource, ref_of
 from prism_operator.ports import Listed
-from prism_operator.runtime.cache import Cache, identity_unless_ours, scheduling_facts
+from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours
 from prism_operator.runtime.operator import WATCHED
 from simulator.apiserver.transport import InProcessAdapter
 
@@ -18,9 +19,9 @@ from .world import World
 class Watched:
     """A cache whose news are remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, trims: Mapping[Resource, Trim] | None = None) -> None:
         self.news: list[tuple[str, str]] = []
-        self.cache = Cache(trims={}, listener=self._listen, on_availability=lambda _: None)
+        self.cache = Cache(trims=trims or {}, listener=self._listen, on_availability=lambda _: None)
 
     def _listen(self, ref: Ref, old: Json | None, new: Json | None, by: Ref | None) -> None:
         what = "added" if old is None else "deleted" if new is None else "changed"
@@ -191,21 +192,75 @@ def test_what_is_offered_for_adoption_is_kept_whole() -> None:
     assert identity_unless_ours(obj) == obj
 
 
-def test_a_heartbeat_of_a_node_changes_no_scheduling_fact() -> None:
-    def a_node(heartbeat: str) -> Json:
-        ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat}
-        return {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "n", "labels": {"zone": "a"}},
-            "spec": {"taints": [], "podCIDR": "10.0.0.0/24"},
-            "status": {"allocatable": {"cpu": "4"}, "conditions": [ready], "images": [{}]},
-        }
+def a_node(name: str = "n", version: int = 1, heartbeat: str = "", **spec: Any) -> Json:
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "resourceVersion": str(version), "labels": {"zone": "a"}},
+        "spec": {"podCIDR": "10.0.0.0/24", **spec},
+        "status": {"allocatable": {"cpu": "4"}, "conditions": [ready], "images": [{}]},
+    }
 
-    facts = scheduling_facts(a_node("12:00"))
-    assert facts == scheduling_facts(a_node("12:01"))
-    assert facts["status"]["allocatable"] == {"cpu": "4"}
-    assert "images" not in facts["status"]
+
+def a_taint(key: str, effect: str = "NoSchedule") -> Json:
+    return {"key": key, "effect": effect, "timeAdded": "2026-01-01T00:00:00Z"}
+
+
+def test_a_heartbeat_of_a_node_is_no_news_and_leaves_the_list_as_it_is() -> None:
+    watched = Watched(WATCHED)
+    watched.cache.put(a_node(heartbeat="12:00"))
+    listed = watched.cache.list(NODE)
+
+    watched.cache.put(a_node(version=2, heartbeat="12:01"))
+
+    assert watched.news == [("added", "n")]
+    assert watched.cache.list(NODE) is listed
+
+
+PASSING = {
+    "a lost node": {"taints": [a_taint("node.kubernetes.io/unreachable", "NoExecute")]},
+    "disk pressure": {"taints": [a_taint("node.kubernetes.io/disk-pressure")]},
+    "a preference": {"taints": [a_taint("dedicated", "PreferNoSchedule")]},
+}
+
+
+@pytest.mark.parametrize("case", PASSING)
+def test_what_passes_by_itself_about_a_node_is_no_news(case: str) -> None:
+    watched = Watched(WATCHED)
+    watched.cache.put(a_node())
+
+    watched.cache.put(a_node(version=2, **PASSING[case]))
+
+    assert watched.news == [("added", "n")]
+
+
+LASTING = {"a cordon": {"unschedulable": True}, "a taint": {"taints": [a_taint("dedicated")]}}
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_what_lasts_about_a_node_is_news_and_makes_a_new_list(case: str) -> None:
+    watched = Watched(WATCHED)
+    watched.cache.put(a_node())
+    listed = watched.cache.list(NODE)
+
+    watched.cache.put(a_node(version=2, **LASTING[case]))
+
+    assert watched.news == [("added", "n"), ("changed", "n")]
+    assert watched.cache.list(NODE) != listed
+
+
+def test_what_a_controller_counts_in_a_budget_is_no_news() -> None:
+    def a_budget(version: int, healthy: int) -> Json:
+        obj = {**a_config_map("shop-proxy", version=version, owner="shop"), "spec": {"a": 1}}
+        kind = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
+        return {**obj, **kind, "status": {"currentHealthy": healthy}}
+
+    watched = Watched(WATCHED)
+    watched.cache.put(a_budget(1, 0))
+    watched.cache.put(a_budget(2, 3))
+
+    assert watched.news == [("added", "shop-proxy")]
 
 
 @given(st.permutations([1, 2, 3, 4, 5]), st.lists(st.sampled_from([1, 2, 3, 4, 5])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from prism_operator.api.meta import (
     DEPLOYMENT,
     EVENT,
     LEASE,
+    POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
     PRISM_PATTERN,
     PRISM_STACK,
@@ -31,7 +33,7 @@ from prism_operator.planning.observed import Observed
 from prism_operator.planning.plan import Create, Plan
 from prism_operator.planning.settings import Settings
 from prism_operator.ports import Failed, Listed, Watch, WatchEvent
-from prism_operator.runtime.operator import Operator
+from prism_operator.runtime.operator import NODES_SETTLE_S, Operator
 from simulator.apiserver.client import InProcessReader
 from simulator.apiserver.request import Request, Response
 from simulator.apiserver.server import Access
@@ -40,6 +42,7 @@ from .world import Crash, World
 
 CHILDREN = (
     DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     SERVICE_ACCOUNT,
     CONFIG_MAP,
@@ -114,6 +117,7 @@ def test_a_stack_and_everything_below_it_is_brought_about_in_one_step() -> None:
     assert {
         ("Deployment", "dev-proxy"),
         ("Service", "dev-proxy"),
+        ("PodDisruptionBudget", "dev-proxy"),
         ("Deployment", "dev-admin"),
         ("PrismPattern", "orders"),
         ("PrismBackend", "nats"),
@@ -693,3 +697,38 @@ def test_the_same_seed_gives_the_same_requests() -> None:
         return [f"{r.method} {r.path}" for _, r, _ in world.writes]
 
     assert requests() == requests()
+
+
+def a_node(name: str, zone: str) -> Json:
+    labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": zone}
+    room = {"cpu": "4", "memory": "8Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "status": {"allocatable": room},
+    }
+
+
+def test_nodes_that_join_are_looked_at_together_and_only_by_whom_they_concern() -> None:
+    world = World()
+    world.create(a_node("n", "a"))
+    world.create(a_stack(proxy={"replicas": 2, "placement": {"strategy": "MultiZone"}}))
+    world.create(a_stack("other", patterns=[]))
+    planned: list[str] = []
+
+    def counting(observed: Observed, settings: Settings, now: datetime) -> Plan:
+        planned.append(observed.obj["metadata"]["name"])
+        return PLANNERS[PRISM_STACK](observed, settings, now)
+
+    operator = world.operator(planners={**PLANNERS, PRISM_STACK: counting})
+    world.run(operator)
+    assert condition(world, STACK, "PlacementIneffective")["status"] == "True"
+    planned.clear()
+
+    for number in range(10):
+        world.create(a_node(f"n-{number}", "b"))
+    world.run(operator, seconds=NODES_SETTLE_S)
+
+    assert condition(world, STACK, "PlacementIneffective")["status"] == "False"
+    assert planned == ["dev"]

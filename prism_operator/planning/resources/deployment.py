@@ -10,7 +10,8 @@ from prism_operator.planning.resources.pod_template import Workload, build_pod_t
 def build_deployment(workload: Workload) -> Json:
     """The Deployment; ``spec.selector`` is the workload's and never changes for its name."""
     component = workload.component
-    pod_labels = {**component.pod_labels, **workload.labels}
+    template = build_pod_template(workload)
+    labels, affinity = template["metadata"]["labels"], template["spec"].get("affinity")
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
@@ -22,7 +23,7 @@ def build_deployment(workload: Workload) -> Json:
         "spec": {
             "replicas": workload.replicas,
             "selector": {"matchLabels": dict(workload.selector)},
-            "strategy": rollout_strategy(component.strategy, workload.affinity, pod_labels),
-            "template": build_pod_template(workload),
+            "strategy": rollout_strategy(component.strategy, affinity, labels),
+            "template": template,
         },
     }

@@ -9,6 +9,7 @@ from prism_operator.api.common import Component, Probes
 from prism_operator.api.meta import Json
 from prism_operator.planning.labels import Labels
 from prism_operator.planning.placement import pod_placement
+from prism_operator.planning.placement_strategies import BackendPods, Subject
 from prism_operator.planning.resources.security_context import (
     container_security_context,
     pod_security_context,
@@ -17,12 +18,15 @@ from prism_operator.planning.resources.security_context import (
 PORT_NAME = "grpc"
 METRICS_PORT_NAME = "metrics"
 METRICS_PORT_VARIABLE = "PRISM_METRICS_PORT"
-_DEFAULT_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "128Mi"}}
+DEFAULT_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "128Mi"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a Deployment is built from. ``resources`` and ``affinity`` have all defaults applied."""
+    """What a Deployment is built from. ``resources`` and ``affinity`` have all defaults applied.
+
+    ``role``, ``near`` and ``apart_from`` are what placement strategies need (``Subject``).
+    """
 
     name: str
     namespace: str
@@ -35,6 +39,9 @@ class Workload:
     resources: Json | None
     affinity: Json | None
     replicas: int
+    role: str
+    near: tuple[BackendPods, ...] = ()
+    apart_from: Json | None = None
     metrics_port: int | None = None
     args: Sequence[str] = ()
     env: Sequence[Json] = ()
@@ -49,11 +56,13 @@ class Workload:
 def build_pod_template(workload: Workload) -> Json:
     """The template; its labels hold the selector, and its hash annotations only what was asked."""
     component = workload.component
+    labels = {**component.pod_labels, **workload.labels}
+    subject = Subject(workload.role, workload.selector, labels, workload.near, workload.apart_from)
     spec: Json = {
         "containers": [_container(workload)],
         "automountServiceAccountToken": workload.needs_api_access,
         "securityContext": pod_security_context(component.pod_security_context),
-        **pod_placement(component, workload.affinity),
+        **pod_placement(component, workload.affinity, subject),
     }
     if workload.service_account:
         spec["serviceAccountName"] = workload.service_account
@@ -63,7 +72,7 @@ def build_pod_template(workload: Workload) -> Json:
         spec["terminationGracePeriodSeconds"] = component.termination_grace_period_seconds
     if workload.volumes:
         spec["volumes"] = list(workload.volumes)
-    metadata: Json = {"labels": {**component.pod_labels, **workload.labels}}
+    metadata: Json = {"labels": labels}
     annotations = {**component.pod_annotations, **workload.template_annotations}
     if annotations:
         metadata["annotations"] = annotations
@@ -81,7 +90,7 @@ def _container(workload: Workload) -> Json:
         "name": workload.container,
         "image": workload.image,
         "ports": ports,
-        "resources": workload.resources or _DEFAULT_RESOURCES,
+        "resources": workload.resources or DEFAULT_RESOURCES,
         "securityContext": container_security_context(component.security_context),
         **_probes(component.probes),
     }
