@@ -9,7 +9,6 @@ from prism_operator.api.stack import AdminSpec
 from prism_operator.planning.conditions import (
     EVEN_ADMIN_REPLICAS,
     PLACEMENT_INEFFECTIVE,
-    SCALER_MISSING,
     Condition,
 )
 
@@ -19,21 +18,10 @@ def remarks_on(components: Mapping[str, Component]) -> list[Condition]:
     return [
         Condition(condition, "True", reason, "; ".join(texts))
         for condition, reason, texts in (
-            (SCALER_MISSING, "NotImplemented", _unscaled(components)),
             (PLACEMENT_INEFFECTIVE, "StrategyNotApplied", _unplaced(components)),
             (EVEN_ADMIN_REPLICAS, "EvenReplicas", _even(components)),
         )
         if texts
-    ]
-
-
-def _unscaled(components: Mapping[str, Component]) -> list[str]:
-    return [
-        f"{path}.autoscaling is enabled, but this version makes no "
-        f"{'ScaledObject' if scaling.effective_scaler == 'keda' else 'HorizontalPodAutoscaler'}: "
-        f"the number of replicas stays {component.initial_replicas}"
-        for path, component in components.items()
-        if (scaling := component.effective_autoscaling) is not None
     ]
 
 

@@ -14,6 +14,7 @@ import structlog
 from prism_operator.api.meta import (
     CONFIG_MAP,
     DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
     NODE,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
@@ -21,8 +22,11 @@ from prism_operator.api.meta import (
     PRISM_STACK,
     ROLE,
     ROLE_BINDING,
+    SCALED_OBJECT,
+    SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    TRIGGER_AUTHENTICATION,
     Json,
     Ref,
     Resource,
@@ -31,7 +35,13 @@ from prism_operator.planning import PLANNERS, Planner
 from prism_operator.planning.settings import Settings
 from prism_operator.ports import Clock, Metrics, Reader, Writer
 from prism_operator.runtime.applier import Applier
-from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours, scheduling_facts
+from prism_operator.runtime.cache import (
+    Cache,
+    Trim,
+    identity_unless_ours,
+    scaling_facts,
+    scheduling_facts,
+)
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
@@ -39,6 +49,7 @@ from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.health import Verdict, WatchFacts, judge
 from prism_operator.runtime.randomness import Streams
 from prism_operator.runtime.reflector import Reflector
+from prism_operator.runtime.secrets import Secrets, data_of
 from prism_operator.runtime.workqueue import WorkQueue
 
 
@@ -59,6 +70,9 @@ WATCHED: Mapping[Resource, Trim] = {
     CONFIG_MAP: identity_unless_ours,
     ROLE: identity_unless_ours,
     ROLE_BINDING: identity_unless_ours,
+    HORIZONTAL_POD_AUTOSCALER: scaling_facts,
+    SCALED_OBJECT: scaling_facts,
+    TRIGGER_AUTHENTICATION: identity_unless_ours,
     NODE: scheduling_facts,
 }
 
@@ -102,7 +116,9 @@ class Operator:
         self.queue = WorkQueue(clock, streams, metrics)
         self._dependencies = Dependencies()
         self.cache = Cache(
-            trims=WATCHED, listener=self._on_change, on_availability=self._on_availability
+            trims={**WATCHED, SECRET: data_of},
+            listener=self._on_change,
+            on_availability=self._on_availability,
         )
         self.reflectors = tuple(
             Reflector(
@@ -144,6 +160,7 @@ class Operator:
             metrics=metrics,
             may_write=self.leadership.may_write,
         )
+        secrets = Secrets(reader=reader, cache=self.cache, clock=clock)
         self._controllers = {
             resource: Controller(
                 resource,
@@ -152,6 +169,7 @@ class Operator:
                 dependencies=self._dependencies,
                 applier=applier,
                 recorder=self.recorder,
+                secrets=secrets,
                 queue=self.queue,
                 clock=clock,
                 metrics=metrics,
