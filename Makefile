@@ -56,7 +56,7 @@ install: $(READY) ## Install the CRDs.
 
 .PHONY: run
 run: $(READY) ## Run the operator here, against the cluster. FLAGS="--log-level=debug"
-	@exec $(LOCAL) exec $(BIN)/prism-operator run $(FLAGS)
+	@exec $(LOCAL) exec $(BIN)/prism-operator run --log-format=console $(FLAGS)
 
 .PHONY: uninstall
 uninstall: $(READY) ## Remove the CRDs; refuses while Prism resources exist, unless FORCE=1.
@@ -97,7 +97,7 @@ fmt: $(READY) ## Format the code and mend what the linter can.
 
 .PHONY: test-integration
 test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_KUBECONFIG, kind, …).
-	@$(BIN)/pytest -q -m "integration and not deep" $(ARGS) e2e
+	@$(BIN)/pytest -q $(ARGS) e2e
 
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.
@@ -107,7 +107,10 @@ test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more 
 COUNTS ?= 100 500 2000
 
 .PHONY: bench
-bench: $(READY) ## Print figures as JSON lines: the operator with COUNTS="100 500 2000" patterns.
+bench: $(READY) ## Print figures as JSON lines. COUNTS="100 500 2000" patterns for the operator
+	@$(BIN)/python -m benchmarks.bench_planner
+	@$(BIN)/python -m benchmarks.bench_apiserver
+	@$(BIN)/python -m benchmarks.bench_simulator
 	@$(BIN)/python -m benchmarks.operator_ladder $(COUNTS)
 
 .PHONY: clean

@@ -70,7 +70,7 @@ def through_ports(reader: Reader, writer: Writer, stored: int) -> dict[str, Call
         "apply, changed": lambda n: writer.apply(
             a_deployment(n % stored, f"prism:{n + 2}"), MANAGER, force=True
         ),
-        "apply, same": lambda n: writer.apply(a_deployment(0, "same"), MANAGER, force=True),
+        "apply, same": lambda n: writer.apply(a_deployment(n and 0, "same"), MANAGER, force=True),
         "apply status": lambda n: writer.apply(
             status(n), f"{MANAGER}-status", force=True, subresource="status"
         ),
@@ -83,7 +83,8 @@ def through_handle(server: ApiServer, stored: int) -> dict[str, Callable[[int], 
         return server.handle(Request("GET", path))
 
     def page(number: int) -> Any:
-        return server.handle(Request("GET", DEPLOYMENT.path(), {"limit": "100"}))
+        limit = "100" if number else "101"
+        return server.handle(Request("GET", DEPLOYMENT.path(), {"limit": limit}))
 
     return {"get": get, "list of 100": page}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _CONTENT_TYPES = {
     "apply": "application/apply-patch+yaml",
 }
 _METHODS = {"create": "POST", "put": "PUT", "merge": "PATCH", "apply": "PATCH"}
+_ESTABLISHED_TIMEOUT_S = 20.0
 _SERVER_SET = ("uid", "resourceVersion", "creationTimestamp")
 _ALLOCATED = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
 # What follows is a difference between Go structs.
@@ -74,6 +76,9 @@ def answer(status: int, body: Json) -> Json:
     kept: Json = {"code": status, "message": _told(body["message"])}
     causes = (body.get("details") or {}).get("causes")
     told = [{**cause, "message": _told(cause["message"])} for cause in causes or ()]
+    if status == 409:
+        # The server names the managers of a conflict in no particular order.
+        told.sort(key=lambda cause: (cause["message"], cause["field"]))
     return {**kept, "causes": told} if told else kept
 
 
@@ -90,6 +95,7 @@ def record(session: Session, url: str) -> list[Json]:
         f"{core}/{NAMESPACE}/serviceaccounts", json=_named("v1", "ServiceAccount", "default")
     )
     catalog = Catalog.builtin()
+    _serve(session, url, catalog)
     out = []
     for case in cases():
         paths: dict[str, None] = {}
@@ -107,6 +113,20 @@ def record(session: Session, url: str) -> list[Json]:
             session.delete(url + used)
         out.append({"name": case["name"], "steps": steps})
     return out
+
+
+def _serve(session: Session, url: str, catalog: Catalog) -> None:
+    """Installs the CRD of the cases, and waits until its objects can be written."""
+    crd = yaml.safe_load((SCHEMAS / "widgets.yaml").read_text())
+    (kind,) = catalog.add_crd(crd)
+    made = session.post(f"{url}/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json=crd)
+    if made.status_code not in (201, 409):
+        sys.exit(made.json()["message"])
+    deadline = time.monotonic() + _ESTABLISHED_TIMEOUT_S
+    while session.get(url + kind.resource.path(NAMESPACE)).status_code != 200:
+        if time.monotonic() > deadline:
+            sys.exit(f"{crd['metadata']['name']} is not served after {_ESTABLISHED_TIMEOUT_S} s")
+        time.sleep(0.1)
 
 
 def _named(api_version: str, kind: str, name: str) -> Json:

@@ -105,6 +105,11 @@ class OperatorProcess:
         """What all its processes wrote so far, Leases aside."""
         return self._writes_before + (self._writer.writes if self._writer else 0)
 
+    @property
+    def works(self) -> bool:
+        """Whether its process runs, and may write."""
+        return self._operator is not None and self._operator.leadership.term() is not None
+
     def changed(self, change: Change) -> None:
         """Wakes the process for what it watches."""
         if self._component is not None and (

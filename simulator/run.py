@@ -102,7 +102,9 @@ class Simulation:
         self.evictions = 0
         self._streams = Streams(self.seed)
         self._violations: list[str] = []
-        self._checkers = all_checkers(self.cache)
+        self._checkers = all_checkers(
+            self.cache, lambda: any(operator.works for operator in self.operators)
+        )
         self._check_due = False
         self.machines: dict[str, Machine] = {}
         self._build_control_plane()

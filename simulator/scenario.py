@@ -43,7 +43,7 @@ def _span_of_time(value: object) -> Us:
         raise ValueError(f'expected a duration such as "90s" or "1h30m", got "{value}"') from None
 
 
-def _span(value: object) -> object:
+def _span(value: object) -> Span:
     if isinstance(value, Mapping):
         unknown = set(value) - {"min", "max"}
         if unknown or len(value) != 2:
@@ -56,19 +56,17 @@ def _span(value: object) -> object:
     return Span(fixed, fixed)
 
 
-def _reference(value: object) -> object:
+def _reference(value: object) -> Ref:
     parts = value.split("/") if isinstance(value, str) else []
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise ValueError(f"expected Kind/name or Kind/namespace/name, got {_shown(value)}")
     resource = _resource(parts[0])
-    if not isinstance(resource, Resource):
-        raise TypeError("a kind is a resource")
     if not resource.namespaced:
         return Ref(resource, "", parts[-1])
     return Ref(resource, parts[1] if len(parts) == 3 else "default", parts[-1])
 
 
-def _resource(value: object) -> object:
+def _resource(value: object) -> Resource:
     resource = _BY_KIND.get(value) if isinstance(value, str) else None
     if resource is None:
         kinds = ", ".join(sorted(_BY_KIND))
@@ -76,7 +74,7 @@ def _resource(value: object) -> object:
     return resource
 
 
-def _quantity(value: object) -> object:
+def _quantity(value: object) -> str:
     try:
         parse_quantity(str(value))
     except ValueError:

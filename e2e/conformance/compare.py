@@ -150,7 +150,7 @@ def _from_first(real: list[Any], fake: list[Any]) -> tuple[Any, Any]:
 
 
 def _verb(step: Step) -> str:
-    return step.intent.split()[0] if step.method == "PATCH" else step.method.lower()
+    return step.method.lower() if step.method == "POST" else step.intent.split()[0]
 
 
 def _outcome(status: int) -> str:

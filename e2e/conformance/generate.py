@@ -40,6 +40,7 @@ def _step(rng: Random, subject: Subject) -> Step:
         (_get, 5),
         (_list, 6),
         (_delete_collection, 1),
+        (_watch, 0.3),
         (_status, 9 if subject.status else 0),
         (_scale, 5 if subject.scales else 0),
     )
@@ -83,10 +84,10 @@ def _create(rng: Random, subject: Subject, name: str) -> Step:
             body["apiVersion"], intent = "wrong/v1", "wrong version"
         elif odd == 4:
             meta["resourceVersion"], intent = "7", "with resourceVersion"
-        elif odd == 5:
+        elif odd == 5 and subject.key != "services":
             del meta["name"]
             intent = "no name"
-        elif odd == 6:
+        elif odd in (5, 6):
             del meta["name"]
             meta["generateName"], intent = "gen-", "generated name"
         else:
@@ -309,6 +310,35 @@ def _list(rng: Random, subject: Subject, name: str) -> Step:
         {"sendInitialEvents": "true"},
     )
     return _request(subject, "GET", "list", query=rng.choice(queries))
+
+
+def _watch(rng: Random, subject: Subject, name: str) -> Step:
+    """A watch of one second: it shows what is kept, and ends."""
+    version = f"$rv:{subject.key}/{name}"
+    queries: Sequence[Json] = (
+        {"resourceVersion": version},
+        {"resourceVersion": f"$oldrv:{subject.key}/{name}"},
+        {"resourceVersion": version, "labelSelector": "track=on"},
+        {"resourceVersion": version, "fieldSelector": f"metadata.name={name}"},
+        {"resourceVersion": ""},
+        {"resourceVersion": "", "labelSelector": "track"},
+        {"resourceVersion": "1"},
+        {"resourceVersion": "abc"},
+        {"sendInitialEvents": "true"},
+        {"resourceVersionMatch": "NotOlderThan"},
+        {
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "allowWatchBookmarks": "true",
+        },
+        {
+            "sendInitialEvents": "false",
+            "resourceVersionMatch": "NotOlderThan",
+            "resourceVersion": version,
+        },
+    )
+    query = {"watch": "true", "timeoutSeconds": "1", **rng.choice(queries)}
+    return _request(subject, "GET", "watch", query=query)
 
 
 def _status(rng: Random, subject: Subject, name: str) -> Step:

@@ -8,8 +8,11 @@
 | timestamps that the server sets | time passes | that they are there |
 | order of managedFields | by time, and time passes | as a set |
 | order of the causes of an apply conflict | Go walks a map | as a set |
+| why a watch from a forgotten version fails | from the cache or from etcd | that it does |
 | Events of the server's own repair loops | they run by the clock | not |
 | position and type names in a decoder's complaint | Go's, for people | not |
+| a pod's token volume | the in-memory server issues no tokens | not asked |
+| a Service without a name | fails in the allocator's own objects | not asked |
 | a Service created through /status | has no address there, and nobody does so | not asked |
 | the difference quoted when a pod's immutable fields change | Go's structs, for people | not |
 | the object quoted in a complaint about a patch | Go's own formats | not |
@@ -30,7 +33,16 @@ _SERVER_TIMES: Final = frozenset({"creationTimestamp", "deletionTimestamp"})
 _UID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _ADDRESS: Final = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
 _GENERATED: Final = re.compile(r"\bgen-[a-z0-9]{5}\b")
-_VERSION_IN_TEXT: Final = re.compile(r"(ResourceVersion in (?:precondition|record) \()(\d+)(\))")
+_VERSION_IN_TEXT: Final = re.compile(
+    r"(ResourceVersion in (?:the precondition|record) \()(\d+)(\))"
+)
+_TOO_OLD: Final = re.compile(
+    r"too old resource version: \d+ \(\d+\)"
+    r"|The resourceVersion for the provided watch is too old\."
+)
+_NOT_A_PATCH: Final = re.compile(
+    r"^(?:error decoding patch: .*|Invalid JSON Patch|json: cannot unmarshal .*)$", re.DOTALL
+)
 _TOO_LARGE: Final = re.compile(r"(resource version: )\d+(, current: )\d+")
 _PATCH_VALUE: Final = re.compile(
     r'Invalid value: "(?:\{.*\}|map\[.*\])": (strict decoding error: )?(.*)', re.DOTALL
@@ -105,6 +117,8 @@ class Normaliser:
             for found in dict.fromkeys(pattern.findall(text)):
                 text = text.replace(found, self._number(what, found))
         text = _VERSION_IN_TEXT.sub(lambda m: m[1] + self._number("version", m[2]) + m[3], text)
+        text = _TOO_OLD.sub("<too old>", text)
+        text = _NOT_A_PATCH.sub("<not a patch>", text)
         text = _TOO_LARGE.sub(r"\1<number>\2<number>", text)
         text = _sorted_objects(text)
         text = _CONTINUE.sub(r"\1", text)

@@ -110,7 +110,8 @@ class HttpSide:
             timeout=_TIMEOUT_S,
         )
         try:
-            decoded = response.json()
+            watches = response.status_code == 200 and (query or {}).get("watch") == "true"
+            decoded = _events_of(response.text) if watches else response.json()
         except ValueError:
             decoded = response.text
         return Answer(response.status_code, decoded, response.headers.get("Warning", ""))
@@ -185,16 +186,24 @@ class RealSide(HttpSide):
         session = HTTPClient(self._config).session
         url = self._url + resource.path()
         try:
-            with session.get(url, params=dict(query), stream=True, timeout=(5, 900)) as response:
-                if response.status_code != 200:
-                    raise RuntimeError(f"watch of {name}: {response.status_code} {response.text}")
-                for line in response.iter_lines():
-                    event = json.loads(line)
-                    if not _is_repair(event["object"]):
-                        self._events.add(name, event)
+            while True:
+                with session.get(url, params=dict(query), stream=True, timeout=(5, 900)) as answer:
+                    if answer.status_code != 429:
+                        self._read(name, answer)
+                        return
+                # A definition that changed just now makes its storage anew.
+                time.sleep(0.2)
         except requests.RequestException:
             if not self._stopped:
                 raise
+
+    def _read(self, name: str, answer: requests.Response) -> None:
+        if answer.status_code != 200:
+            raise RuntimeError(f"watch of {name}: {answer.status_code} {answer.text}")
+        for line in answer.iter_lines():
+            event = json.loads(line)
+            if not _is_repair(event["object"]):
+                self._events.add(name, event)
 
 
 class FakeSide(HttpSide):
@@ -243,6 +252,16 @@ class _WallClock:
 
     def monotonic_s(self) -> float:
         return 0.0
+
+
+def _events_of(text: str) -> Json:
+    """The events of a watch that ended, of its bookmarks only the one after initial events."""
+    events = [json.loads(line) for line in text.splitlines()]
+    for event in events:
+        if event["type"] == "BOOKMARK":
+            annotations = event["object"]["metadata"].get("annotations")
+            event["object"] = {"annotations": annotations} if annotations else None
+    return {"events": [e for e in events if e["object"] and not _is_repair(e["object"])]}
 
 
 def _is_repair(obj: Json) -> bool:

@@ -491,7 +491,7 @@ SUBJECTS: Sequence[Subject] = (
         allowed=(
             {"metadata": {"labels": {"app": "prism"}}},
             _in_spec(activeDeadlineSeconds=100),
-            {"spec": _containers()},
+            {"spec": {**_containers(), "automountServiceAccountToken": False}},
         ),
         refused=(
             *({"spec": bad} for bad in _POD_REFUSED),

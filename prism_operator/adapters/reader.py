@@ -77,6 +77,7 @@ class HttpReader:
         self, resource: Resource, namespace: str, params: dict[str, str]
     ) -> Listed | Failed:
         items: list[Json] = []
+        trim = self._trims.get(resource, _whole)
         path = path_of(resource, namespace)
         timeout = timeout_of(resource, self._lease_timeout_s)
         while True:
@@ -86,7 +87,8 @@ class HttpReader:
             try:
                 # A server leaves kind and version out of the items of a list of a built-in kind.
                 kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-                items += [kind | item for item in page.obj["items"] or ()]
+                # Page by page: the memory of a whole big collection would not be given back.
+                items += [trim(kind | item) for item in page.obj["items"] or ()]
                 meta = page.obj["metadata"]
                 if not meta.get("continue"):
                     return Listed(tuple(sorted(items, key=_place)), meta["resourceVersion"])

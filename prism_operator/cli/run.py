@@ -134,9 +134,9 @@ def _serve(flags: RunFlags, operator: Operator, metrics: PrometheusMetrics) -> l
 
 
 def _stop_on_signals(driver: Driver) -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        # A second signal ends the program at once.
-        signal.signal(number, signal.SIG_DFL)
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # Stopping takes two seconds at most, so a second signal need not hasten it: wrappers
+        # like timeout(1) pass one on that came to all of us already.
         driver.request_stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

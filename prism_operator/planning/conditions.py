@@ -95,7 +95,7 @@ def conditions_of(
         if degraded_by and not lost
         else _from_verdicts(DEGRADED, lost, Condition("", "False", "AsExpected", "")),
         Condition(RECONCILING, "True", "Retrying", _shortened(retries))
-        if retries and not under_way
+        if retries
         else _from_verdicts(RECONCILING, under_way, about),
         _from_verdicts(STALLED, failures, Condition("", "False", "AsExpected", "")),
     ]

@@ -27,8 +27,12 @@ from prism_operator.runtime.cache import Cache, says_the_same
 
 # Our picture of the object was outdated: it is looked at again, and the next plan knows.
 _OUTDATED = (Reason.CONFLICT, Reason.UID_MISMATCH, Reason.NOT_FOUND)
-# The rest of the plan would meet the same: it waits for the next pass.
-_HOPELESS = (Reason.THROTTLED, Reason.TRANSIENT, Reason.UNAUTHORIZED)
+# Whatever else is asked for would meet the same: it waits for the next pass.
+_HOPELESS = (Reason.THROTTLED, Reason.UNAUTHORIZED)
+# A webhook that fails for one kind must not hold up the others; a server that is down for every
+# call must not keep a worker for as many timeouts as there are writes.
+_TRANSIENT_MAX = 3
+_NO_LONGER_LEADER = Failed(Reason.CONFLICT, "no longer the leader")
 
 
 @dataclass(slots=True)
@@ -39,7 +43,7 @@ class Result:
     failures: tuple[Failure, ...] = ()
     retry_after_s: float | None = None
     fenced: bool = False  # the term was over: nothing more may be written
-    given_up: bool = False  # the server is not to be reached: what follows was not tried
+    given_up: bool = False  # the server wants no more for now: what follows was not tried
 
 
 class Applier:
@@ -86,6 +90,9 @@ class Applier:
                 result.given_up = True
                 result.retry_after_s = failed.retry_after_s
                 return result
+            transient = [f for f in result.failures if f.reason == Reason.TRANSIENT.value]
+            if len(transient) == _TRANSIENT_MAX:
+                return result
         return result
 
     def set_status(self, obj: Json, status: Json, term: int) -> Outcome | None:
@@ -118,6 +125,8 @@ class Applier:
                 failed = self._own_by_apply(write, term)
                 if failed is not None:
                     return failed
+                if not self._may_write(term):
+                    return _NO_LONGER_LEADER
                 metadata = {**write.obj["metadata"], "uid": write.uid}
                 answer = self._writer.apply(
                     {**write.obj, "metadata": metadata}, FIELD_MANAGER, force=True
@@ -166,7 +175,7 @@ class Applier:
         if upgraded is None:
             return None
         if not self._may_write(term):
-            return Failed(Reason.CONFLICT, "no longer the leader")
+            return _NO_LONGER_LEADER
         version = current.obj["metadata"]["resourceVersion"]
         answer = self._writer.patch_json(
             write.ref,

@@ -331,6 +331,8 @@ def _update_service(new: Json, old: Json) -> Json:
     same_policy = spec.get("externalTrafficPolicy") == was.get("externalTrafficPolicy")
     if not external and same_policy:
         spec.pop("externalTrafficPolicy", None)
+    if spec["type"] != "LoadBalancer":
+        new["status"] = {**new["status"], "loadBalancer": {}}
     if spec["type"] != "LoadBalancer" and was["type"] == "LoadBalancer":
         for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if spec.get(name) == was.get(name):

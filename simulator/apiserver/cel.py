@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
@@ -64,7 +63,7 @@ def escaped(name: str) -> str:
 
 
 # Names that rules use and the library has in another meaning, or not for every type.
-_OWN_NAMES = {"duration": "k8s_duration", ".indexOf": ".k8s_indexOf"}
+_OWN_NAMES = {".indexOf": ".k8s_indexOf"}
 
 
 def _rewritten(source: str) -> str:
@@ -85,32 +84,6 @@ def names_in(source: str) -> set[str]:
 
 class RuleError(ValueError):
     """A rule could not be evaluated on an object; the message is the server's."""
-
-
-_UNITS_US = {"ns": 1e-3, "us": 1.0, "µs": 1.0, "μs": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7, "h": 3.6e9}
-_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
-
-
-def _duration(text: str) -> timedelta:
-    """Go's time.ParseDuration, with its complaints."""
-    rest = text[1:] if text[:1] in ("-", "+") else text
-    if rest == "0":
-        return timedelta(0)
-    total_us = 0.0
-    if not rest:
-        raise ValueError(f'time: invalid duration "{text}"')
-    while rest:
-        match = _DURATION_PART.match(rest)
-        number, unit = (match[1], match[2]) if match else ("", "")
-        if number in ("", "."):
-            raise ValueError(f'time: invalid duration "{text}"')
-        if not unit:
-            raise ValueError(f'time: missing unit in duration "{text}"')
-        if unit not in _UNITS_US:
-            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total_us += float(number) * _UNITS_US[unit]
-        rest = rest[len(number) + len(unit) :]
-    return timedelta(microseconds=-total_us if text[0] == "-" else total_us)
 
 
 # A quantity travels through CEL as bytes: the library has no type of ours, and no rule uses bytes.
@@ -168,11 +141,11 @@ def _functions() -> list[cel.FunctionDecl]:
     text, number, packed, dyn = t.STRING, t.INT, t.BYTES, t.DYN
     items = t.List(dyn)
     overloads: dict[str, list[tuple[Any, list[Any], bool, Callable[..., Any]]]] = {
-        "k8s_duration": [(t.DURATION, [text], False, _duration)],
         "k8s_indexOf": [
             (number, [text, text], True, str.find),
             (number, [text, text, number], True, str.find),
-            (number, [items, dyn], True, _index_of),
+            # The library does not find an overload for a parameter of any type.
+            *((number, [items, one], True, _index_of) for one in (text, number, t.DOUBLE, t.BOOL)),
         ],
         "quantity": [(packed, [text], False, _quantity)],
         "isQuantity": [(t.BOOL, [text], False, _is_quantity)],
@@ -260,13 +233,21 @@ class Rule:
                 return text
         return self.message or f"failed rule: {self.source.strip()}"
 
+    @property
+    def name(self) -> str:
+        """What errors call the rule."""
+        return self.message or self.source.strip()
+
     def _told(self, error: str) -> str:
-        rule = self.message or self.source.strip()
+        rule = self.name
         if error.startswith("UNKNOWN: No matching overloads"):
             return (
                 "'no such overload': call arguments did not match a supported operator, function "
                 f"or macro signature for rule: {rule}"
             )
+        if "Duration conversion failed" in error:
+            conversion = "type conversion error from 'string' to 'google.protobuf.Duration'"
+            return f"{conversion} evaluating rule: {rule}"
         if match := re.match(r'NOT_FOUND: Key not found in map : "(.*)"$', error):
             return f"no such key: {match[1]} evaluating rule: {rule}"
         if match := re.match(r"UNKNOWN: Index error: index=(\d+) size=\d+$", error):

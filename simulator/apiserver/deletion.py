@@ -13,7 +13,7 @@ from typing import Final
 
 from prism_operator.api.meta import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, POD, Json
 from simulator.apiserver.request import DeleteOptions
-from simulator.apiserver.statuses import ApiError, conflict, qualified
+from simulator.apiserver.statuses import ApiError, conflict, details_of, qualified
 from simulator.apiserver.types import Kind
 
 ORPHAN: Final = "orphan"
@@ -84,10 +84,11 @@ def _check_preconditions(kind: Kind, stored: Json, options: DeleteOptions) -> No
             f"the {what} in the precondition ({wanted}) does not match the {what} in record"
             f" ({actual}). The object might have been {happened}",
         )
-        # The real server names the kind here, not the resource.
+        # The real server names the stored kind here, not the resource.
+        resource = kind.storage
         named = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        message = error.status["message"].replace(qualified(resource), named, 1)
-        details = {**error.status["details"], "kind": resource.kind}
+        message = error.status["message"].replace(qualified(kind.resource), named, 1)
+        details = details_of(resource, meta["name"]) | {"kind": resource.kind}
         raise ApiError({**error.status, "message": message, "details": details})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from random import Random
 from typing import Any, Final, TypeAlias
@@ -21,6 +22,7 @@ from simulator.apiserver.statuses import (
     ApiError,
     bad_request,
     expired,
+    failure,
     invalid,
     too_large_resource_version,
 )
@@ -66,15 +68,17 @@ class Reads:
         meta: Json = {"resourceVersion": str(revision)}
         if kind.custom:
             meta["continue"] = ""
-        entries = self._entries(collection, namespace, revision, token, prefix + after)
-        for position, (_, stored) in enumerate(entries):
+        keys, objects = self._state(collection, namespace, revision, token)
+        if token:
+            keys = keys[bisect_right(keys, prefix + after) :]
+        for position, key in enumerate(keys):
             if limit and len(items) == limit:
-                last = entries[position - 1][0].removeprefix(prefix)
+                last = keys[position - 1].removeprefix(prefix)
                 meta["continue"] = _continue_token(revision, last)
                 if selects is None:
-                    meta["remainingItemCount"] = len(entries) - limit
+                    meta["remainingItemCount"] = len(keys) - limit
                 break
-            obj = kind.from_storage(kind.read(stored))
+            obj = kind.from_storage(kind.read(objects[key]))
             if selects is None or selects(obj):
                 items.append(obj)
         return {
@@ -89,7 +93,7 @@ class Reads:
         selects = _selector(kind, query)
         _check_watch_options(query)
         version = query.get("resourceVersion", "")
-        wanted = _revision(version) if version not in ("", "0") else 0
+        wanted = _watched_revision(version)
         initial_events = query.get("sendInitialEvents")
         bookmarks = flag(query, "allowWatchBookmarks")
         timeout_s: float = int_option(query, "timeoutSeconds")
@@ -103,8 +107,9 @@ class Reads:
         else:
             with_state, after = not wanted, wanted or now
         if with_state:
-            entries = self._entries(self.storage.collection(kind.storage), namespace, now, "", "")
-            objects = (kind.from_storage(kind.read(stored)) for _, stored in entries)
+            collection = self.storage.collection(kind.storage)
+            stored = (collection.objects[key] for key in collection.keys_in(namespace))
+            objects = (kind.from_storage(kind.read(obj)) for obj in stored)
             initial = [Event("ADDED", o) for o in objects if selects is None or selects(o)]
             if initial_events is not None and bookmarks:
                 initial.append(bookmark(kind, now, initial_events_end=True))
@@ -126,18 +131,18 @@ class Reads:
             initial=initial,
         )
 
-    def _entries(
-        self, collection: Collection, namespace: str, revision: int, token: str, after: str
-    ) -> list[tuple[str, Json]]:
+    def _state(
+        self, collection: Collection, namespace: str, revision: int, token: str
+    ) -> tuple[list[str], Mapping[str, Json]]:
+        """The sorted keys and the objects of a namespace as of ``revision``."""
         try:
             self.storage.require_kept(revision)
         except Compacted:
             raise _too_old(token) from None
         if revision == self.storage.revision:
-            keys = collection.keys_in(namespace)
-            return [(key, collection.objects[key]) for key in keys if not token or key > after]
-        entries = collection.at(revision, namespace)
-        return [(key, obj) for key, obj in entries if not token or key > after]
+            return collection.keys_in(namespace), collection.objects
+        objects = dict(collection.at(revision, namespace))
+        return list(objects), objects
 
     def _continued(self, token: str, version: str) -> tuple[int, str]:
         if version not in ("", "0"):
@@ -211,9 +216,20 @@ def _match_forbidden(why: str) -> Cause:
 def _revision(version: str) -> int:
     if version.isdecimal():
         return int(version)
-    raise bad_request(
-        f'invalid resource version: resourceVersion: Invalid value: "{version}":'
-        f' strconv.ParseUint: parsing "{version}": invalid syntax'
+    raise bad_request(f"invalid resource version: {_unreadable(version)}")
+
+
+def _watched_revision(version: str) -> int:
+    """0 when the query names none."""
+    if not version or version.isdecimal():
+        return int(version or 0)
+    raise failure(500, "", _unreadable(version))
+
+
+def _unreadable(version: str) -> str:
+    return (
+        f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}":'
+        " invalid syntax"
     )
 
 

@@ -63,8 +63,11 @@ class ServiceAllocator:
         address = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not address:
             address = self._free_ip()
-        elif address != "None" and address not in _addresses(before):
-            self._require_free(service, address)
+        elif address != "None":
+            _require_ip(service, address)
+            # An address that was set cannot change; validation says so.
+            if not (before and had_address):
+                self._require_free(service, address)
         spec["clusterIP"] = address
         if not spec.get("clusterIPs") or (spec["clusterIPs"] == before.get("clusterIPs")):
             spec["clusterIPs"] = [address]
@@ -125,13 +128,6 @@ class ServiceAllocator:
         raise internal("failed to allocate a nodePort: range is full")
 
     def _require_free(self, service: Json, address: str) -> None:
-        if not _is_ip(address):
-            message = (
-                f'Invalid value: "{address}": must be a valid IP address, (e.g. 10.9.8.7 or'
-                " 2001:db8::ffff)"
-            )
-            cause = Cause(INVALID, message, "spec.clusterIPs[0]")
-            raise invalid("", "Service", _name(service), [cause])
         if ipaddress.ip_address(address) not in CLUSTER_IP_RANGE:
             why = "the provided network does not match the current range"
         elif address in self._ips:
@@ -154,9 +150,13 @@ def _name(service: Json) -> str:
     return str(service["metadata"].get("name", ""))
 
 
-def _is_ip(text: str) -> bool:
+def _require_ip(service: Json, address: str) -> None:
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(address)
     except ValueError:
-        return False
-    return True
+        message = (
+            f'Invalid value: "{address}": must be a valid IP address, (e.g. 10.9.8.7 or'
+            " 2001:db8::ffff)"
+        )
+        cause = Cause(INVALID, message, "spec.clusterIPs[0]")
+        raise invalid("", "Service", _name(service), [cause]) from None

@@ -194,7 +194,7 @@ def _supported_format(types: tuple[str, ...], name: str) -> str:
         plain = name.replace("-", "")
         if plain in ("duration", "hostname", "email", "mac"):
             raise SchemaError(f'format "{name}" is not supported here')
-        return plain if plain in _STRING_FORMATS else ""
+        return name if plain in _STRING_FORMATS else ""
     return ""
 
 
@@ -203,10 +203,11 @@ def _checks(source: ReadOnlyJson, node: Node) -> list[Callable[[Any, str, list[C
     found: list[Callable[[Any, str, list[Cause]], None]] = []
     if any(k in source for k in ("maxLength", "minLength", "pattern")):
         found.append(_string_check(source))
-    if node.format in _STRING_FORMATS:
+    if node.format.replace("-", "") in _STRING_FORMATS:
         found.append(_format_check(node.format))
-    if node.format == "int32" or any(k in source for k in ("minimum", "maximum", "multipleOf")):
-        found.append(_number_check(source, node.format))
+    whole = node.types == ("integer",)
+    if whole or any(k in source for k in ("minimum", "maximum", "multipleOf")):
+        found.append(_number_check(source, whole=whole, format_=node.format))
     if any(k in source for k in ("maxItems", "minItems", "uniqueItems")):
         found.append(_list_check(source))
     if any(k in source for k in ("maxProperties", "minProperties")):
@@ -247,7 +248,7 @@ def _string_check(source: ReadOnlyJson) -> Callable[[Any, str, list[Cause]], Non
 
 
 def _format_check(name: str) -> Callable[[Any, str, list[Cause]], None]:
-    parse = _STRING_FORMATS[name]
+    parse = _STRING_FORMATS[name.replace("-", "")]
 
     def check(value: Any, path: str, out: list[Cause]) -> None:
         if type(value) is str:
@@ -260,15 +261,19 @@ def _format_check(name: str) -> Callable[[Any, str, list[Cause]], None]:
     return check
 
 
-def _number_check(source: ReadOnlyJson, format_: str) -> Callable[[Any, str, list[Cause]], None]:
+def _number_check(
+    source: ReadOnlyJson, *, whole: bool, format_: str
+) -> Callable[[Any, str, list[Cause]], None]:
     low, high, factor = source.get("minimum"), source.get("maximum"), source.get("multipleOf")
     above, below = source.get("exclusiveMinimum", False), source.get("exclusiveMaximum", False)
+    limit = 2**31 if format_ == "int32" else 2**63
+    format_text = f"with format {format_}" if format_ else "(default format)"
 
     def check(value: Any, path: str, out: list[Cause]) -> None:
         if type(value) not in (int, float):
             return
-        if format_ == "int32" and not -(2**31) <= value < 2**31:
-            text = f"Checked value must be of type integer with format int32 in {path}"
+        if whole and (value != int(value) or not -limit <= value < limit):
+            text = f"Checked value must be of type integer {format_text} in {path}"
             out.append(causes.invalid("<nil>", "", text))
         if factor is not None and value % factor != 0:
             text = f"{path} in body should be a multiple of {_number(factor)}"
@@ -564,6 +569,13 @@ def check_rules(node: Node, value: Any, old: Any, path: str, out: list[Cause]) -
 
 
 def _check_rules_here(node: Node, value: Any, old: Any, path: str, out: list[Cause]) -> None:
+    expected = _EXPECTED.get(node.types)
+    if expected is not None and _KINDS.get(type(value)) != node.types[0]:
+        # Only an object that names a wrong kind comes here without its schema being checked.
+        for rule in node.rules:
+            detail = f"invalid data, expected {expected} evaluating rule: {rule.name}"
+            out.append(causes.invalid(path or "<nil>", node.types[0], detail))
+        return
     has_old = old is not ABSENT and old is not None
     shown = causes.OMITTED if node.types in (("object",), ("array",)) else value
     before = _to_cel(node, old) if has_old else None
@@ -584,6 +596,12 @@ def _check_rules_here(node: Node, value: Any, old: Any, path: str, out: list[Cau
         if rule.field_path:
             where = f"{path}.{rule.field_path}" if path else rule.field_path
         out.append(_failed(rule, where or "<nil>", shown, rule.told(values)))
+
+
+_EXPECTED: dict[tuple[str, ...], str] = {
+    ("object",): "a map for the provided schema with type=object",
+    ("array",): "an array for the provided schema with type=array",
+}
 
 
 def _failed(rule: Rule, where: str, value: object, detail: str) -> Cause:

@@ -120,6 +120,9 @@ def _template(spec: Json) -> Iterator[Cause]:
         yield causes.forbidden("spec.template.spec.activeDeadlineSeconds", text)
 
 
+_ROLLING = ("MaxUnavailable", "MaxSurge")
+
+
 def _strategy(strategy: Json) -> Iterator[Cause]:
     rolling = strategy.get("rollingUpdate")
     if strategy["type"] == "Recreate":
@@ -136,6 +139,8 @@ def _strategy(strategy: Json) -> Iterator[Cause]:
             yield causes.invalid(f"{path}.maxUnavailable", unavailable, text)
         yield from _at_most_all(unavailable, f"{path}.maxUnavailable")
     else:
+        if rolling is not None:
+            rolling = {name: rolling.get(name[:1].lower() + name[1:], 0) for name in _ROLLING}
         shown = {"Type": strategy["type"], "RollingUpdate": rolling}
         supported = ("Recreate", "RollingUpdate")
         yield causes.not_supported("spec.strategy", causes.Ordered(shown), supported)
@@ -716,16 +721,19 @@ def _role_binding(new: Json, old: Json | None, subresource: str) -> Iterator[Cau
     )
     for index, subject in enumerate(new.get("subjects") or ()):
         yield from _subject(subject, namespaced, f"subjects[{index}]")
+    changed = old is not None and reference != old["roleRef"]
+    if changed:
+        if not reference["name"]:
+            yield causes.required("roleRef.name")
+        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
+        shown = {"APIGroup": reference["apiGroup"], **shown}
+        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
     # What Kubernetes validates declaratively comes last.
     for index, subject in enumerate(new.get("subjects") or ()):
         if not subject.get("name"):
             yield causes.required(f"subjects[{index}].name")
-    if not reference["name"]:
+    if not changed and not reference["name"]:
         yield causes.required("roleRef.name")
-    if old is not None and reference != old["roleRef"]:
-        shown = {name: reference[name[:1].lower() + name[1:]] for name in ("Kind", "Name")}
-        shown = {"APIGroup": reference["apiGroup"], **shown}
-        yield causes.invalid("roleRef", causes.Ordered(shown), "field is immutable")
 
 
 def _subject(subject: Json, namespaced: bool, path: str) -> Iterator[Cause]:

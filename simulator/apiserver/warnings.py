@@ -58,6 +58,9 @@ def _pod_warnings(spec: Json, path: str) -> Iterator[str]:
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
             yield from _repeated_variables(container, f"{path}.{kind}[{index}]")
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        field = f"{path}.terminationGracePeriodSeconds"
+        yield f"{field}: must be >= 0; negative values are invalid and will be treated as 1"
 
 
 def _repeated_variables(container: Json, path: str) -> Iterator[str]:

@@ -239,7 +239,9 @@ class Writes:
             )
             if isinstance(new, managedfields.Conflicts):
                 raise apply_conflict(new.message, new.causes)
-            return {**new, "metadata": {**new["metadata"], "resourceVersion": version or ""}}
+            # Without a version the Scale of a custom object is written to whatever is there.
+            ours = live["metadata"]["resourceVersion"] if kind.custom else ""
+            return {**new, "metadata": {**new["metadata"], "resourceVersion": version or ours}}
 
         obj, _ = self._registry.update(
             kind,
@@ -306,7 +308,7 @@ class Writes:
             )
         if options.field_validation == "Warn":
             warn.extend(decoded.unknown)
-        return _with_reset(decoded.obj, body)
+        return decoded.obj if kind.custom else _with_reset(decoded.obj, body)
 
     def _decode_patched(
         self, kind: Kind, body: Json, options: WriteOptions, warn: list[str]
@@ -320,7 +322,7 @@ class Writes:
             raise _invalid_patch(f"strict decoding error: {', '.join(decoded.unknown)}")
         if options.field_validation == "Warn":
             warn.extend(decoded.unknown)
-        return _with_reset(decoded.obj, body)
+        return decoded.obj if kind.custom else _with_reset(decoded.obj, body)
 
     def after(self, kind: Kind, name: str, dry_run: bool) -> None:
         """Does what the real server's own controllers do at once."""

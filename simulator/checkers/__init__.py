@@ -5,7 +5,7 @@ They look at the objects alone and share no rule with the planner or the control
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from simulator.checkers.ownership import NoOrphans, OneOwner, OnlyOurOwn
@@ -28,12 +28,12 @@ class Checker(Protocol):
         """Violations by the state after an instant, or by one that lasts too long."""
 
 
-def all_checkers(cache: Cache) -> tuple[Checker, ...]:
-    """One of each."""
+def all_checkers(cache: Cache, operator_works: Callable[[], bool]) -> tuple[Checker, ...]:
+    """One of each; ``operator_works`` says whether an operator runs and leads."""
     return (
         NoMoreThanSurge(cache),
         OneOwner(),
         NoOrphans(cache),
         OnlyOurOwn(),
-        ReadyIsTrue(cache),
+        ReadyIsTrue(cache, operator_works),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prism_operator.api.meta import EVENT, FIELD_MANAGER, GROUP, LEASE, Ref
+from prism_operator.api.meta import EVENT, FIELD_MANAGER, GROUP, LEASE, Json, Ref
 from simulator.cluster.api import Cache
 from simulator.controllers.world import Change
 from simulator.kernel import SECOND_US, Us
@@ -83,13 +83,26 @@ class OnlyOurOwn:
             return
         if change.ref.resource.group == GROUP:
             return
-        managers = {m["manager"] for m in new["metadata"].get("managedFields") or ()}
-        owners = new["metadata"].get("ownerReferences") or ()
+        owners = [
+            o
+            for obj in (change.old, new)
+            for o in (obj or {}).get("metadata", {}).get("ownerReferences") or ()
+        ]
         ours = any(o["apiVersion"].startswith(f"{GROUP}/") for o in owners if o.get("controller"))
-        if FIELD_MANAGER in managers and not ours:
+        if not ours and _traces(new) - _traces(change.old):
             yield f"{change.ref} was written by the operator but belongs to no Prism object"
 
     def rested(self, now_us: Us) -> Iterable[str]:
         """See ``Checker``."""
         del now_us
         return ()
+
+
+def _traces(obj: Json | None) -> set[tuple[str, ...]]:
+    """When the operator wrote, as managedFields say; others' writes only take fields away."""
+    fields = (obj or {}).get("metadata", {}).get("managedFields") or ()
+    return {
+        (entry["operation"], entry.get("subresource", ""), entry.get("time", ""))
+        for entry in fields
+        if entry["manager"] == FIELD_MANAGER
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prism_operator.api.meta import (
     DEPLOYMENT,
@@ -22,14 +22,15 @@ from simulator.kernel import SECOND_US, Us
 class ReadyIsTrue:
     """A stack or pattern that says Ready of its newest generation has all its pods ready.
 
-    The operator is granted a moment to notice that a pod is not ready any more.
+    The operator is granted a moment to notice that a pod is not ready any more; while none is at
+    work, nobody can.
     """
 
     name = "ready-is-true"
     MOMENT_US = 5 * SECOND_US
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self, cache: Cache, operator_works: Callable[[], bool]) -> None:
+        self._cache, self._operator_works = cache, operator_works
         self._wrong_since: dict[Ref, Us] = {}
         self._dirty = False
 
@@ -45,6 +46,8 @@ class ReadyIsTrue:
         if self._dirty:
             self._dirty = False
             self._look(now_us)
+        if not self._operator_works():
+            self._wrong_since = dict.fromkeys(self._wrong_since, now_us)
         for ref, since in sorted(self._wrong_since.items()):
             if now_us - since > self.MOMENT_US:
                 del self._wrong_since[ref]

@@ -109,10 +109,20 @@ class Kubelets:
         for pod in self._pods.on(name):
             if is_deleting(pod):
                 self._terminate(pod)
-            elif phase(pod) == "Running":
-                self._after(0, pod, self._become_ready)
             else:
-                self._after(0, pod, self._pull)
+                self._after(0, pod, self._go_on)
+
+    def _go_on(self, pod: Json) -> None:
+        """Takes up a pod where its containers stand; only its conditions were changed meanwhile."""
+        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+        if phase(pod) != "Running":
+            self._pull(pod)
+        elif all(c["ready"] for c in statuses):
+            self._become_ready(pod, self._crash_in(pod))
+        elif any("waiting" in c["state"] for c in statuses):
+            self._restart(pod)
+        else:
+            self._go_on_from_running(pod)
 
     # The steps of a life
 
@@ -148,8 +158,7 @@ class Kubelets:
         behaviours = [self._behaviour(image) for image in _images(pod)]
         spans = [b.ready or self._timings.ready for b in behaviours]
         ready = max(*(s.draw(self._stream(pod)) for s in spans), _initial_delay_us(pod))
-        crashes = [b.crash_after.draw(self._stream(pod)) for b in behaviours if b.crash_after]
-        crash = min(crashes, default=None)
+        crash = self._crash_in(pod)
         if all(b.becomes_ready for b in behaviours) and (crash is None or ready < crash):
             left = None if crash is None else crash - ready
             self._after(ready, pod, lambda pod: self._become_ready(pod, left))
@@ -319,6 +328,10 @@ class Kubelets:
             if fnmatchcase(image, behaviour.image):
                 return behaviour
         return ImageBehaviour(image="*")
+
+    def _crash_in(self, pod: Json) -> Us | None:
+        spans = (self._behaviour(image).crash_after for image in _images(pod))
+        return min((span.draw(self._stream(pod)) for span in spans if span), default=None)
 
     def _draw(self, step: str, pod: Json) -> Us:
         span: Span = getattr(self._timings, step)

@@ -122,7 +122,8 @@ class NodeLifecycle:
         # Kubelets are looked at on the monitor's beat, not whenever something else happens.
         if now_us % MONITOR_PERIOD_US == 0:
             self._monitor(nodes, now_us)
-        self._taint_queued(now_us)
+        if any(self._to_taint.values()) and not self._all_lost:
+            self._taint_queued(now_us)
         self._plan_evictions(now_us)
         self._evict(now_us)
         return self._next_due(nodes, now_us)
@@ -140,10 +141,12 @@ class NodeLifecycle:
                     self._mark_unknown(node)
             elif is_ready(node):
                 self._forgive(node)
-        for zone, members in self._by_zone(self._world.list(NODE)).items():
+        by_zone = self._by_zone(self._world.list(NODE))
+        for zone, members in by_zone.items():
             for node in members:
                 if _is_unknown(node) and not any(map(_evicts, _taints(node))):
                     self._to_taint.setdefault(zone, set()).add(node["metadata"]["name"])
+        self._note_whether_all_are_lost(map(_state, by_zone.values()), now_us)
 
     def _mark_unknown(self, node: Json) -> None:
         now, status = timestamp(self._world.unix_us()), node.get("status") or {}
@@ -193,9 +196,6 @@ class NodeLifecycle:
     def _taint_queued(self, now_us: Us) -> None:
         by_zone = self._by_zone(self._world.list(NODE))
         states = {zone: _state(members) for zone, members in by_zone.items()}
-        self._note_whether_all_are_lost(states, now_us)
-        if self._all_lost:
-            return
         for zone, names in sorted(self._to_taint.items()):
             members = by_zone.get(zone, [])
             interval = eviction_interval_us(states.get(zone, ZoneState.NORMAL), len(members))
@@ -209,15 +209,12 @@ class NodeLifecycle:
                 new = _unreachable("NoExecute", timestamp(self._world.unix_us()))
                 self._set_taints(node, [*_taints(node), new])
 
-    def _note_whether_all_are_lost(self, states: Mapping[str, ZoneState], now_us: Us) -> None:
+    def _note_whether_all_are_lost(self, states: Iterable[ZoneState], now_us: Us) -> None:
         """With every zone lost the fault is more likely ours: nobody is evicted any more.
 
         When the first node is back, the others get a new grace period.
         """
-        before, self._all_lost = (
-            self._all_lost,
-            bool(states) and all(s is ZoneState.FULL for s in states.values()),
-        )
+        before, self._all_lost = self._all_lost, all(s is ZoneState.FULL for s in states)
         if self._all_lost and not before:
             self._to_taint.clear()
             for node in self._world.list(NODE):

@@ -40,6 +40,7 @@ class WorkQueue(Generic[K]):
         if delay_us <= 0:
             self.add(key)
             return
+        self._ripen()  # one that is due now does not stand in the way of this one
         due = self._now_us() + delay_us
         self._delayed[key] = min(due, self._delayed.get(key, due))
 
@@ -56,10 +57,7 @@ class WorkQueue(Generic[K]):
 
     def take(self) -> K | None:
         """The next key that is ready, or None."""
-        now = self._now_us()
-        for key in [k for k, due in self._delayed.items() if due <= now]:
-            del self._delayed[key]
-            self._ready.add(key)
+        self._ripen()
         if not self._ready:
             return None
         key = min(self._ready, key=self._order)  # type: ignore[arg-type]
@@ -71,6 +69,12 @@ class WorkQueue(Generic[K]):
         if self._ready:
             return self._now_us()
         return min(self._delayed.values(), default=None)
+
+    def _ripen(self) -> None:
+        now = self._now_us()
+        for key in [k for k, due in self._delayed.items() if due <= now]:
+            del self._delayed[key]
+            self._ready.add(key)
 
     def _take_token_us(self) -> Us:
         now = self._now_us()

@@ -77,11 +77,24 @@ def rejection(pod: Json, info: NodeInfo, cluster: Cluster) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """All nodes, for the filters that look beyond one of them."""
 
-    nodes: Sequence[NodeInfo]
+    def __init__(self, nodes: Sequence[NodeInfo]) -> None:
+        self.nodes = nodes
+        # Every required anti-affinity of a pod that runs, with its node: few pods have one.
+        self.repelling: list[tuple[NodeInfo, Json, Json]] = []
+        for info in nodes:
+            for pod in info.pods:
+                self._note_repelling(info, pod)
+
+    def place(self, pod: Json, info: NodeInfo) -> None:
+        """Counts a pod in that was bound."""
+        info.add(pod)
+        self._note_repelling(info, pod)
+
+    def _note_repelling(self, info: NodeInfo, pod: Json) -> None:
+        self.repelling += [(info, pod, term) for term in _terms(pod, "podAntiAffinity")]
 
 
 def _cordoned(pod: Json, info: NodeInfo, _: Cluster) -> tuple[str, ...]:
@@ -219,11 +232,9 @@ def _unfriendly(pod: Json, info: NodeInfo, cluster: Cluster) -> tuple[str, ...]:
     for term in _terms(pod, "podAntiAffinity"):
         if any(_selects(term, pod, other) for other in _in_domain(term, info, cluster)):
             return ("node(s) didn't match pod anti-affinity rules",)
-    for other_info in cluster.nodes:
-        for other in other_info.pods:
-            for term in _terms(other, "podAntiAffinity"):
-                if _same_domain(term, info, other_info) and _selects(term, other, pod):
-                    return ("node(s) didn't satisfy existing pods anti-affinity rules",)
+    for other_info, other, term in cluster.repelling:
+        if _same_domain(term, info, other_info) and _selects(term, other, pod):
+            return ("node(s) didn't satisfy existing pods anti-affinity rules",)
     return ()
 
 

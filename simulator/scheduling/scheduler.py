@@ -71,7 +71,7 @@ class Scheduler:
         best = min(fitting, key=lambda info: (-least_allocated(pod, info), info.name))
         if not self._pods.bind(pod, best.name):
             return
-        best.add(pod)
+        cluster.place(pod, best)
         message = f"Successfully assigned {pod['metadata']['namespace']}/{name} to {best.name}"
         self._world.event(pod, "Normal", "Scheduled", message)
 

@@ -476,6 +476,43 @@ def test_a_write_that_is_forbidden_is_said_tried_again_and_forgotten_when_it_suc
     assert condition(world, STACK, "Stalled")["status"] == "False"
 
 
+def test_a_webhook_that_fails_for_one_kind_holds_up_no_other_and_is_said() -> None:
+    world = World()
+    world.create(a_stack())
+    world.fault = lambda request, response: (
+        Response(500, {"reason": "InternalError", "message": "failed calling webhook"})
+        if response is None and request.method == "POST" and "deployments" in request.path
+        else None
+    )
+    operator = world.operator()
+    world.run(operator, seconds=30)
+    assert world.get(Ref(SERVICE, "default", "dev-admin")) is not None
+    assert "failed calling webhook" in condition(world, STACK, "Reconciling")["message"]
+
+    world.fault = lambda *_: None
+    world.run(operator, seconds=60)
+    assert picture(world) == picture(converged()[0])
+
+
+def test_a_server_that_is_down_is_not_asked_for_every_write_of_a_plan() -> None:
+    world = World()
+    world.create(a_stack())
+    operator = world.operator()
+    operator.step()
+    asked: list[str] = []
+
+    def down(request: Request, response: Response | None) -> Response | None:
+        if request.method == "GET" or response is not None:
+            return None
+        asked.append(request.path)
+        return Response(500, {"message": "etcd is down"})
+
+    world.edit(STACK, {"metadata": {"labels": {"a": "b"}}, "spec": {"admin": None, "patterns": []}})
+    world.fault = down
+    operator.step()
+    assert len(asked) == 3 + 1  # and the status
+
+
 def test_retry_after_is_respected() -> None:
     world = World()
     world.create(a_pattern())

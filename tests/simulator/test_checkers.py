@@ -28,7 +28,8 @@ class Watched:
         cache = Cache(server)
         self.world = ApiWorld(server, cache, clock, "test")
         self.operator = ApiWorld(server, cache, clock, "prism-operator")
-        self.checkers = all_checkers(cache)
+        self.operator_works = True
+        self.checkers = all_checkers(cache, lambda: self.operator_works)
         self.found: list[str] = []
         cache.on_change(self._changed)
 
@@ -134,8 +135,24 @@ def test_two_controllers_of_one_object_are_found() -> None:
     assert list(checker.changed(change, 0)) == ["Service default/s has the controllers K a, K b"]
 
 
-def test_a_stack_that_says_ready_without_its_pods_is_found_after_a_moment() -> None:
+def test_an_object_that_lost_its_owner_is_no_longer_the_operators_but_not_its_fault() -> None:
     cluster = Watched()
+    stack = cluster.world.create(a_stack())
+    made = cluster.operator.create(a_deployment(ownerReferences=owned_by(stack)))
+
+    meta = {**made["metadata"], "ownerReferences": []}
+    orphan = cluster.world.update({**made, "metadata": meta})
+    cluster.world.update({**orphan, "spec": {**orphan["spec"], "replicas": 7}})
+
+    assert cluster.found == []
+
+
+@pytest.mark.parametrize(("operator_works", "found"), [(True, ["ready-is-true"]), (False, [])])
+def test_a_stack_that_says_ready_without_its_pods_is_found_after_a_moment(
+    operator_works: bool, found: list[str]
+) -> None:
+    cluster = Watched()
+    cluster.operator_works = operator_works
     stack = cluster.world.create(a_stack())
     cluster.world.create(a_deployment(ownerReferences=owned_by(stack)))
     ready = {
@@ -152,7 +169,7 @@ def test_a_stack_that_says_ready_without_its_pods_is_found_after_a_moment() -> N
     assert cluster.found == []
     cluster.rest_until(7)
 
-    assert cluster.found == ["ready-is-true"]
+    assert cluster.found == found
 
 
 @pytest.mark.parametrize("resource", [PRISM_STACK, REPLICA_SET, NODE])

@@ -201,6 +201,18 @@ def test_a_node_that_comes_back_in_time_loses_no_pod() -> None:
     assert story.simulation.evictions == 0
 
 
+def test_a_pod_that_was_never_ready_is_not_so_when_its_node_is_back() -> None:
+    story = a_story(a_deployment(), images=[{"match": "web:*", "becomesReady": False}])
+    story.wait(60)
+
+    story.simulation.lose("base-a-0")
+    story.wait(100)
+    story.simulation.kubelets.recover("base-a-0")
+    story.wait(100)
+
+    assert [is_ready(p) for p in pods(story)] == [False]
+
+
 def test_a_lost_zone_is_given_up_one_node_in_ten_seconds() -> None:
     story = a_story(nodes=6)
     story.wait(60)
@@ -217,7 +229,7 @@ def test_when_all_nodes_are_lost_nobody_is_evicted() -> None:
     story.wait(60)
 
     story.simulation.lose("base-a-0", "base-b-0", "base-c-0")
-    story.wait(1000)
+    story.wait(500)
 
     assert story.simulation.evictions == 0
     ready = condition(story.get(Ref(NODE, "", "base-a-0")), "Ready")

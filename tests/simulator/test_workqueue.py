@@ -44,6 +44,16 @@ def test_of_several_delays_the_earliest_stands() -> None:
     assert queue.next_due_us() is None
 
 
+def test_a_delay_that_is_over_does_not_swallow_the_next_one() -> None:
+    clock, queue = a_queue()
+    queue.add_after("a", 5)
+    clock.now = 5
+    queue.add_after("a", 3)
+
+    assert queue.take() == "a"
+    assert queue.next_due_us() == 8
+
+
 def test_failures_in_a_row_double_the_delay_and_success_forgets_them() -> None:
     clock, queue = a_queue()
     delays = []

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+import yaml
 
 from prism_operator.api.meta import Json
 from simulator.apiserver import managedfields
@@ -19,10 +20,10 @@ from simulator.apiserver.managedfields import Conflicts
 from simulator.apiserver.types import Catalog, Kind
 
 TIME = "2026-01-01T00:00:00Z"
-CASES: list[Json] = json.loads(
-    (files("simulator.apiserver") / "schemas" / "recorded.json").read_text()
-)
+SCHEMAS = files("simulator.apiserver") / "schemas"
+CASES: list[Json] = json.loads((SCHEMAS / "recorded.json").read_text())
 CATALOG = Catalog.builtin()
+CATALOG.add_crd(yaml.safe_load((SCHEMAS / "widgets.yaml").read_text()))
 NAMESPACE = "recorded-tables"
 
 
@@ -115,7 +116,8 @@ class OneObject:
             subresource=subresource,
         )
         if isinstance(result, Conflicts):
-            raise RefusedError(409, result.message, list(result.causes))
+            causes = sorted(result.causes, key=lambda c: (c["message"], c["field"]))
+            raise RefusedError(409, result.message, causes)
         if self.live is None:
             return self._created(in_namespace(result)), 201
         return self._updated(result, subresource), 200
