@@ -169,8 +169,9 @@ class Controller:
             obj, plan, asked = self._plan_once(key, failures)
         if obj is None or plan is None:
             return None
-        waits_s = [s for s in (plan.requeue_after_s, self._secrets.next_look_s(asked)) if s]
-        return obj, replace(plan, requeue_after_s=min(waits_s, default=None))
+        waits_s = (plan.requeue_after_s, self._secrets.next_look_s(asked))
+        next_s = min((s for s in waits_s if s is not None), default=None)
+        return obj, replace(plan, requeue_after_s=next_s)
 
     def _plan_once(
         self, key: Ref, failures: tuple[Failure, ...]
