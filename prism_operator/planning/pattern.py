@@ -75,14 +75,13 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     refused = refused_placement(pattern.spec, privileged=settings.allow_privileged_placement)
     scaling = Scaling()
     if refused is None:
-        scaling = decide(obj, _target(pattern), cluster)
+        scaling = decide(obj, _target(pattern), cluster, settings.hash_key)
         secret_hash = _secret_hash(connection, live, cluster, settings)
         yielded = scaling.yielded
         desired = _desired(obj, connection.backend, settings, secret_hash, yielded is not None)
-        desired = [*desired, *(finished(o, obj, settings.hash_key) for o in scaling.objects)]
         children = plan_children(
             obj,
-            desired,
+            [*desired, *scaling.objects],
             cluster,
             kinds=_KINDS,
             kept=scaling.kept,
@@ -169,6 +168,7 @@ def _desired(
     return [finished(made, obj, settings.hash_key) for made in objects]
 
 
+@remembered(entries=512)
 def _target(pattern: PrismPattern) -> Target:
     spec = pattern.spec
     labels = pattern_labels(pattern.name, spec.pattern, spec.backend, _stack_of(pattern))

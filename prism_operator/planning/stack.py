@@ -93,11 +93,7 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
         Ref(DEPLOYMENT, stack.namespace, proxy_name(stack.name)) in yielded,
         Ref(DEPLOYMENT, stack.namespace, admin_name(stack.name)) in yielded,
     )
-    scalers = [
-        finished(made, obj, settings.hash_key)
-        for scaling in scalings.values()
-        for made in scaling.objects
-    ]
+    scalers = [made for scaling in scalings.values() for made in scaling.objects]
     children = plan_children(
         obj,
         [*desired.objects, *scalers],

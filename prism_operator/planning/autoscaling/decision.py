@@ -27,13 +27,14 @@ from prism_operator.api.meta import (
 from prism_operator.planning.autoscaling.authentication import resolve_authentication
 from prism_operator.planning.autoscaling.scalers import Scalers, scaler_ref, scalers_of
 from prism_operator.planning.autoscaling.triggers import problems_of
-from prism_operator.planning.children import Yielded, own
+from prism_operator.planning.children import Yielded, finished, own
 from prism_operator.planning.conditions import (
     FOREIGN_SCALER,
     SCALER_READY,
     TRIGGER_INVALID,
     Condition,
 )
+from prism_operator.planning.memo import remembered
 from prism_operator.planning.names import ADOPT_ANNOTATION
 from prism_operator.planning.observed import Snapshot
 from prism_operator.planning.resources.hpa import build_hpa
@@ -62,8 +63,8 @@ class Target:
 class Scaling:
     """The decision.
 
-    ``yielded`` is None while the number of replicas is ours. ``objects`` are to exist, ``kept``
-    are to stay as they are, and every other scaler of ours is to go.
+    ``yielded`` is None while the number of replicas is ours. ``objects``, which are ``finished``,
+    are to exist, ``kept`` are to stay as they are, and every other scaler of ours is to go.
     """
 
     yielded: Yielded | None = None
@@ -73,7 +74,7 @@ class Scaling:
     degraded_by: tuple[Condition, ...] = ()
 
 
-def decide(owner: Json, target: Target, cluster: Snapshot) -> Scaling:
+def decide(owner: Json, target: Target, cluster: Snapshot, hash_key: bytes) -> Scaling:
     """What to do about the replicas and the scaler of one component of ``owner``, seen now."""
     section = target.component.effective_autoscaling
     resource = _RESOURCES[section.effective_scaler] if section is not None else None
@@ -87,7 +88,7 @@ def decide(owner: Json, target: Target, cluster: Snapshot) -> Scaling:
     if section is None or wanted is None:
         return Scaling(yielded, conditions=(_waiting(old),)) if old else Scaling()
 
-    blocked, objects = _build(owner, target, section, wanted.resource, cluster)
+    blocked, objects = _build(owner, target, section, wanted.resource, cluster, hash_key)
     if blocked:
         # Nothing that runs is torn down for what cannot be made.
         at_least = 0 if scalers.ours or old else max(1, section.min_replicas)
@@ -126,15 +127,19 @@ def _initial(component: Component, scalers: Scalers) -> int:
 
 
 def _build(
-    owner: Json, target: Target, section: Autoscaling, resource: Resource, cluster: Snapshot
+    owner: Json,
+    target: Target,
+    section: Autoscaling,
+    resource: Resource,
+    cluster: Snapshot,
+    hash_key: bytes,
 ) -> tuple[tuple[Condition, ...], tuple[Json, ...]]:
     """The scaler's objects; or, first, the conditions that say why there can be none."""
-    name, namespace = target.deployment.name, target.deployment.namespace
     if not cluster.can_read(resource):
         told = f"{resource.plural} cannot be read, so none is made: grant get, list and watch"
         return (Condition(SCALER_READY, "Unknown", "NoPermission", told),), ()
     if resource == HORIZONTAL_POD_AUTOSCALER:
-        return (), (build_hpa(name, namespace, target.labels, section),)
+        return (), (_hpa(owner, target, section, hash_key),)
     if not cluster.serves(resource):
         told = "KEDA is not installed: without it the number of replicas stays as it is"
         return (_not_ready("KedaNotInstalled", told),), ()
@@ -142,12 +147,19 @@ def _build(
         told = "; ".join(problems)
         invalid = Condition(TRIGGER_INVALID, "True", TRIGGER_INVALID, told)
         return (_not_ready(TRIGGER_INVALID, told), invalid), ()
-    found = resolve_authentication(owner, name, target.labels, section, cluster)
+    name, labels = target.deployment.name, target.labels
+    found = resolve_authentication(owner, name, labels, section, cluster)
     if found.unresolved:
         told = f"authenticationRef: {'; '.join(found.unresolved)}"
         return (_not_ready("AuthenticationNotFound", told),), ()
-    scaled = build_scaled_object(name, namespace, target.labels, section, found.names)
-    return (), (*found.made, scaled)
+    scaled = build_scaled_object(name, target.deployment.namespace, labels, section, found.names)
+    return (), tuple(finished(obj, owner, hash_key) for obj in (*found.made, scaled))
+
+
+@remembered(entries=512)
+def _hpa(owner: Json, target: Target, section: Autoscaling, hash_key: bytes) -> Json:
+    name, namespace = target.deployment.name, target.deployment.namespace
+    return finished(build_hpa(name, namespace, target.labels, section), owner, hash_key)
 
 
 def _yield_to(
