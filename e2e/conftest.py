@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from pytest_kind.cluster import KindCluster
 
+from e2e import keda
 from e2e.build import CONTROL_PLANE, build
 from e2e.cluster import Cluster, LocalCluster, Programs
 from e2e.operator_process import OperatorProcess, operator_kubeconfig
@@ -71,6 +72,13 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     name = listed.strip().removeprefix("namespace/")
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def keda_crds(cluster: Cluster) -> Iterator[None]:
+    """KEDA's CRDs for the length of a test: others need a cluster without."""
+    with keda.installed(cluster):
+        yield
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ GROUP = "prism.io"
 VERSION = "v1alpha1"
 FIELD_MANAGER = "prism-operator"
 STATUS_FIELD_MANAGER = "prism-operator-status"
+# Holds a Deployment's number of replicas from when it is no longer ours until a scaler sets it.
+REPLICAS_FIELD_MANAGER = "prism-operator-replicas"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,6 +81,9 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
 )
 SCALED_OBJECT = Resource("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
+TRIGGER_AUTHENTICATION = Resource(
+    "keda.sh", "v1alpha1", "TriggerAuthentication", "triggerauthentications"
+)
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io",
     "v1",
@@ -105,6 +110,7 @@ RESOURCES = (
     POD_DISRUPTION_BUDGET,
     HORIZONTAL_POD_AUTOSCALER,
     SCALED_OBJECT,
+    TRIGGER_AUTHENTICATION,
     CUSTOM_RESOURCE_DEFINITION,
 )
 _BY_API_VERSION_AND_KIND = {(r.api_version, r.kind): r for r in RESOURCES}

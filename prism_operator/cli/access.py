@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from prism_operator.adapters.connection import Connection, Permission
-from prism_operator.api.meta import EVENT, LEASE, NODE, PRISM_RESOURCES
+from prism_operator.api.meta import (
+    EVENT,
+    LEASE,
+    NODE,
+    PRISM_RESOURCES,
+    SCALED_OBJECT,
+    TRIGGER_AUTHENTICATION,
+)
 from prism_operator.cli.errors import UsageError
 from prism_operator.runtime.operator import WATCHED, Options
 
 _MISSING_SHOWN_MAX = 5
 # What it goes on without, saying so in conditions.
-_OPTIONAL = (NODE,)
+_OPTIONAL = (NODE, SCALED_OBJECT, TRIGGER_AUTHENTICATION)
 
 
 def check_cluster(connection: Connection, options: Options) -> str:

@@ -6,10 +6,12 @@ a name we want is foreign: never changed, never deleted, said in ``Children.conf
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from prism_operator.api.meta import (
+    FIELD_MANAGER,
     Json,
     ReadOnlyJson,
     Ref,
@@ -22,7 +24,18 @@ from prism_operator.planning.diff import difference
 from prism_operator.planning.hashing import keyed_hash
 from prism_operator.planning.names import ADOPT_ANNOTATION, APPLIED_ANNOTATION
 from prism_operator.planning.observed import Snapshot
-from prism_operator.planning.plan import Apply, Create, Delete, Write
+from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """A Deployment's number of replicas while it is not ours to hold.
+
+    The Deployment is created with ``initial``; what is below ``at_least`` is lifted to it.
+    """
+
+    initial: int
+    at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +76,12 @@ def plan_children(
     *,
     kinds: Collection[Resource],
     kept: Collection[Ref] = (),
+    yielded: Mapping[Ref, Yielded] = MappingProxyType({}),
 ) -> Children:
     """The writes that make the owner's objects of ``kinds`` the ``desired`` ones.
 
-    ``desired`` are ``finished`` objects. What is in ``kept`` is neither written nor deleted.
+    ``desired`` are ``finished`` objects, those of ``yielded`` without a number of replicas. What is
+    in ``kept`` is neither written nor deleted.
     """
     uid = uid_of(owner)
     writes: list[Write] = []
@@ -80,7 +95,8 @@ def plan_children(
         wanted.add(ref)
         live = cluster.get(ref)
         if live is None:
-            writes.append(Create(ref, obj, "it does not exist"))
+            made = _with_replicas(obj, yielded[ref].initial) if ref in yielded else obj
+            writes.append(Create(ref, made, "it does not exist"))
             unsettled.add(ref)
             repairs.append(f"{ref.resource.kind} {ref.name} was missing")
             continue
@@ -93,7 +109,10 @@ def plan_children(
             conflicts.append(foreign)
             continue
         where = _drift(obj, live)
-        if where is None and not adopted:
+        written = where is not None or adopted
+        if ref in yielded and (hand_over := _hand_over(live, ref, yielded[ref], written)):
+            writes.append(hand_over)
+        if not written:
             continue
         is_new = not _is_applied(obj, live)
         if adopted:
@@ -114,6 +133,36 @@ def plan_children(
             writes.append(Delete(ref, uid_of(live), version, "nothing asks for it any more"))
 
     return Children(tuple(writes), frozenset(unsettled), tuple(conflicts), tuple(repairs))
+
+
+def _hand_over(live: Json, ref: Ref, yielded: Yielded, written: bool) -> HandOver | None:
+    """What must be done about the number of replicas before anything else is ``written``.
+
+    As long as nothing is, our ownership of the field does no harm: whoever scales takes it over.
+    """
+    current = live["spec"].get("replicas", 1)
+    if current < yielded.at_least:
+        replicas, reason = yielded.at_least, f"{current} replicas are too few"
+    elif written and _holds_replicas(live):
+        replicas, reason = current, "the number of replicas is no longer ours"
+    else:
+        return None
+    version = str(live["metadata"]["resourceVersion"])
+    return HandOver(ref, uid_of(live), version, replicas, reason)
+
+
+def _holds_replicas(live: Json) -> bool:
+    """Whether dropping the number of replicas from what we apply would drop it altogether."""
+    return any(
+        entry.get("manager") == FIELD_MANAGER
+        and not entry.get("subresource")
+        and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+        for entry in live["metadata"].get("managedFields") or ()
+    )
+
+
+def _with_replicas(deployment: Json, replicas: int) -> Json:
+    return {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
 
 
 def _drift(desired: Json, live: Json) -> str | None:

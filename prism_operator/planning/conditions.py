@@ -25,23 +25,27 @@ STALLED: Final = "Stalled"
 BACKENDS_HEALTHY: Final = "BackendsHealthy"
 NAMESPACES_PROVISIONED: Final = "NamespacesProvisioned"
 BACKEND_RESOLVED: Final = "BackendResolved"
-# These stand there only once they have been true; from then on they say whether they still are.
+SCALER_READY: Final = "ScalerReady"
+# These stand there only once there was reason to; from then on they say whether there still is.
 NAME_CONFLICT: Final = "NameConflict"
 PAUSED: Final = "Paused"
 PLACEMENT_REFUSED: Final = "PlacementRefused"
 PLACEMENT_UNSATISFIABLE: Final = "PlacementUnsatisfiable"
 PLACEMENT_INEFFECTIVE: Final = "PlacementIneffective"
-SCALER_MISSING: Final = "ScalerMissing"
+FOREIGN_SCALER: Final = "ForeignScaler"
+TRIGGER_INVALID: Final = "TriggerInvalid"
 EVEN_ADMIN_REPLICAS: Final = "EvenAdminReplicas"
-_OCCASIONAL: Final = (
-    NAME_CONFLICT,
-    PAUSED,
-    PLACEMENT_REFUSED,
-    PLACEMENT_UNSATISFIABLE,
-    PLACEMENT_INEFFECTIVE,
-    SCALER_MISSING,
-    EVEN_ADMIN_REPLICAS,
-)
+_OCCASIONAL: Final = {
+    NAME_CONFLICT: "Resolved",
+    PAUSED: "Resolved",
+    PLACEMENT_REFUSED: "Resolved",
+    PLACEMENT_UNSATISFIABLE: "Resolved",
+    PLACEMENT_INEFFECTIVE: "Resolved",
+    FOREIGN_SCALER: "Resolved",
+    TRIGGER_INVALID: "Resolved",
+    EVEN_ADMIN_REPLICAS: "Resolved",
+    SCALER_READY: "NotEnabled",
+}
 
 NOT_CHECKED: Final = "NotChecked"
 INVALID_SPEC: Final = "InvalidSpec"
@@ -126,8 +130,8 @@ def with_times(
     before = {c["type"]: c for c in previous}
     current = {c.type for c in conditions}
     over = [
-        Condition(name, "False", "Resolved", "")
-        for name in _OCCASIONAL
+        Condition(name, "False", reason, "")
+        for name, reason in _OCCASIONAL.items()
         if name in before and name not in current
     ]
     return [

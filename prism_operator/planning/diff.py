@@ -27,8 +27,9 @@ _LIST_KEYS: Final[dict[str, tuple[str, ...]]] = {
 # Maps that are ours as a whole (`x-kubernetes-map-type: atomic`): another key in the selector of a
 # Service would leave it without endpoints.
 _ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "matchLabels"})
-_QUANTITY_MAPS: Final = frozenset({"requests", "limits"})
-_QUANTITIES: Final = frozenset({"divisor", "sizeLimit"})
+# `target` is that of a HorizontalPodAutoscaler's metric.
+_QUANTITY_MAPS: Final = frozenset({"requests", "limits", "target"})
+_QUANTITIES: Final = frozenset({"divisor", "sizeLimit", "tolerance"})
 # The API server drops zero values ("", 0, false, [], {}) of fields that are no pointers, so absence
 # of one is no difference; of these it keeps them, and their absence would mean true.
 _ZERO_IS_STORED: Final = frozenset({"automountServiceAccountToken", "allowPrivilegeEscalation"})

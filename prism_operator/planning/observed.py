@@ -15,6 +15,7 @@ from prism_operator.api.meta import (
     resource_of,
     uid_of,
 )
+from prism_operator.planning.targets import scale_target_of
 
 
 class Snapshot(Protocol):
@@ -31,6 +32,9 @@ class Snapshot(Protocol):
 
     def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
         """All objects of a resource, in one namespace or (``""``) in all."""
+
+    def scalers_of(self, deployment: Ref) -> Sequence[Json]:
+        """Every HorizontalPodAutoscaler and ScaledObject that scales the Deployment."""
 
     def serves(self, resource: Resource) -> bool | None:
         """Whether the cluster serves the resource (KEDA's, say); None when that is not known."""
@@ -85,6 +89,10 @@ class FrozenSnapshot:
             for ref, o in self._by_ref.items()
             if ref.resource == resource and namespace in ("", ref.namespace)
         ]
+
+    def scalers_of(self, deployment: Ref) -> Sequence[Json]:
+        """See ``Snapshot``."""
+        return [o for o in self._by_ref.values() if scale_target_of(o) == deployment]
 
     def serves(self, resource: Resource) -> bool | None:
         """See ``Snapshot``."""

@@ -17,6 +17,7 @@ from prism_operator.api.meta import (
 )
 from prism_operator.api.pattern import PrismPattern
 from prism_operator.api.validation import InvalidObject, Problem
+from prism_operator.planning.autoscaling.decision import SCALER_KINDS, Scaling, Target, decide
 from prism_operator.planning.children import Children, finished, own, plan_children
 from prism_operator.planning.conclusion import Findings, conclude, refuse
 from prism_operator.planning.conditions import PLACEMENT_REFUSED, Condition
@@ -48,7 +49,7 @@ from prism_operator.planning.resources.config_map import (
     CONFIG_FILE,
     build_config_map,
 )
-from prism_operator.planning.resources.deployment import build_deployment
+from prism_operator.planning.resources.deployment import build_deployment, without_replicas
 from prism_operator.planning.resources.pod_template import Workload, metrics_port_in
 from prism_operator.planning.resources.service import build_service
 from prism_operator.planning.rollout import judge_rollout, workload_status
@@ -56,7 +57,7 @@ from prism_operator.planning.secrecy import paths_with_user_information
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.verdict import failed
 
-_KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET})
+_KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET}) | SCALER_KINDS
 _CONFIG_VOLUME: Final = "config"
 
 
@@ -77,11 +78,20 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     connection = resolve_connection(pattern, cluster)
     conditions = [connection.condition, *remarks_on({"spec": pattern.spec})]
     refused = refused_placement(pattern.spec, privileged=settings.allow_privileged_placement)
+    scaling = Scaling()
     if refused is None:
-        desired = _desired(
-            obj, connection.backend, settings, _secret_hash(connection, live, cluster, settings)
+        scaling = decide(obj, _target(pattern), cluster, settings.hash_key)
+        secret_hash = _secret_hash(connection, live, cluster, settings)
+        yielded = scaling.yielded
+        desired = _desired(obj, connection.backend, settings, secret_hash, yielded is not None)
+        children = plan_children(
+            obj,
+            [*desired, *scaling.objects],
+            cluster,
+            kinds=_KINDS,
+            kept=scaling.kept,
+            yielded={} if yielded is None else {deployment_ref: yielded},
         )
-        children = plan_children(obj, desired, cluster, kinds=_KINDS)
         conditions += placement_conditions([_placed(pattern, desired, connection)], cluster)
         settled = deployment_ref not in children.unsettled
         verdict = judge_rollout("", live, settled=settled, replicas=pattern.spec.initial_replicas)
@@ -101,8 +111,11 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
                 **workload_status(live),
                 "selector": selector_text(pattern_selector(name)),
             },
-            conditions=conditions,
-            degraded_by=[c for c in (connection.condition,) if c.status == "False"],
+            conditions=[*conditions, *scaling.conditions],
+            degraded_by=[
+                *(c for c in (connection.condition,) if c.status == "False"),
+                *scaling.degraded_by,
+            ],
             paused_by=_paused_by(pattern, cluster),
         ),
         now,
@@ -111,9 +124,12 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
 
 @remembered(entries=512)
 def _desired(
-    obj: Json, backend: Json | None, settings: Settings, secret_hash: str | None
+    obj: Json, backend: Json | None, settings: Settings, secret_hash: str | None, scaled: bool
 ) -> list[Json]:
-    """The objects the pattern should have, as they are written."""
+    """The objects the pattern should have, as they are written, but for its scaler.
+
+    ``scaled`` says that somebody else decides about the number of replicas.
+    """
     pattern = parsed(obj, PrismPattern)
     spec, name, namespace = pattern.spec, pattern.name, pattern.namespace
     stack = _stack_of(pattern)
@@ -158,7 +174,8 @@ def _desired(
     # A runner can be missed: only on nodes that come and go it needs a budget.
     if spec.effective_placement.strategy == "Spot":
         objects.append(build_budget(workload, 1))
-    objects.append(build_deployment(workload))
+    deployment = build_deployment(workload)
+    objects.append(without_replicas(deployment) if scaled else deployment)
     if spec.service is not None:
         objects.append(build_service(workload, spec.service, spec.service.port))
     return [finished(made, obj, settings.hash_key) for made in objects]
@@ -174,6 +191,13 @@ def _placed(pattern: PrismPattern, desired: list[Json], connection: Connection) 
         spec.least_replicas,
         has_backend=bool(backend_near_pattern(pattern, connection.backend)),
     )
+
+
+@remembered(entries=512)
+def _target(pattern: PrismPattern) -> Target:
+    spec = pattern.spec
+    labels = pattern_labels(pattern.name, spec.pattern, spec.backend, _stack_of(pattern))
+    return Target(Ref(DEPLOYMENT, pattern.namespace, pattern.name), spec, labels, "spec")
 
 
 def _config_content(pattern: PrismPattern) -> Json:

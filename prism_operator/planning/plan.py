@@ -47,7 +47,23 @@ class Delete:
     reason: str
 
 
-Write: TypeAlias = Create | Apply | Delete
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Server-side apply ``replicas`` to the Deployment under a manager of its own, and no more.
+
+    Our other manager can then let go of the field without it falling to its default, 1
+    (https://github.com/kubernetes/kubernetes/issues/94585). ``resource_version`` is a precondition,
+    so that a number somebody set meanwhile is not taken back.
+    """
+
+    ref: Ref
+    uid: str
+    resource_version: str
+    replicas: int
+    reason: str
+
+
+Write: TypeAlias = Create | Apply | HandOver | Delete
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,33 +6,15 @@ from collections.abc import Mapping
 
 from prism_operator.api.common import Component
 from prism_operator.api.stack import AdminSpec
-from prism_operator.planning.conditions import (
-    EVEN_ADMIN_REPLICAS,
-    SCALER_MISSING,
-    Condition,
-)
+from prism_operator.planning.conditions import EVEN_ADMIN_REPLICAS, Condition
 
 
 def remarks_on(components: Mapping[str, Component]) -> list[Condition]:
     """Conditions about components, which are given by the paths of their fields."""
-    return [
-        Condition(condition, "True", reason, "; ".join(texts))
-        for condition, reason, texts in (
-            (SCALER_MISSING, "NotImplemented", _unscaled(components)),
-            (EVEN_ADMIN_REPLICAS, "EvenReplicas", _even(components)),
-        )
-        if texts
-    ]
-
-
-def _unscaled(components: Mapping[str, Component]) -> list[str]:
-    return [
-        f"{path}.autoscaling is enabled, but this version makes no "
-        f"{'ScaledObject' if scaling.effective_scaler == 'keda' else 'HorizontalPodAutoscaler'}: "
-        f"the number of replicas stays {component.initial_replicas}"
-        for path, component in components.items()
-        if (scaling := component.effective_autoscaling) is not None
-    ]
+    texts = _even(components)
+    if not texts:
+        return []
+    return [Condition(EVEN_ADMIN_REPLICAS, "True", "EvenReplicas", "; ".join(texts))]
 
 
 def _even(components: Mapping[str, Component]) -> list[str]:

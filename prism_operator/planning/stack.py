@@ -31,6 +31,7 @@ from prism_operator.api.stack import (
     StackPattern,
 )
 from prism_operator.api.validation import InvalidObject, Problem
+from prism_operator.planning.autoscaling.decision import SCALER_KINDS
 from prism_operator.planning.child_health import health_of, judge_child
 from prism_operator.planning.children import Children, finished, own, plan_children
 from prism_operator.planning.conclusion import Findings, conclude, refuse
@@ -49,6 +50,7 @@ from prism_operator.planning.placement_verdict import Placed, placement_conditio
 from prism_operator.planning.plan import Plan
 from prism_operator.planning.proximity import backends_near_stack
 from prism_operator.planning.remarks import remarks_on
+from prism_operator.planning.resources.deployment import without_replicas
 from prism_operator.planning.resources.prism_backend import build_prism_backend
 from prism_operator.planning.resources.prism_namespace import build_prism_namespace
 from prism_operator.planning.resources.prism_pattern import build_prism_pattern
@@ -57,6 +59,7 @@ from prism_operator.planning.secrecy import has_user_information
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.stack_admin import admin_objects
 from prism_operator.planning.stack_proxy import proxy_objects
+from prism_operator.planning.stack_scaling import conditions_in, scale_stack
 from prism_operator.planning.verdict import State, Verdict, failed, progressing
 
 _KINDS: Final = frozenset(
@@ -70,6 +73,7 @@ _KINDS: Final = frozenset(
         PRISM_PATTERN,
         PRISM_BACKEND,
         PRISM_NAMESPACE,
+        *SCALER_KINDS,
     }
 )
 
@@ -85,8 +89,23 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
     except InvalidObject as error:
         return refuse(observed, error, now)
 
-    desired = _desired(obj, settings)
-    children = plan_children(obj, desired.objects, cluster, kinds=_KINDS, kept=desired.kept)
+    scalings = scale_stack(stack, obj, settings, cluster)
+    yielded = {ref: made.yielded for ref, made in scalings.items() if made.yielded is not None}
+    desired = _desired(
+        obj,
+        settings,
+        Ref(DEPLOYMENT, stack.namespace, proxy_name(stack.name)) in yielded,
+        Ref(DEPLOYMENT, stack.namespace, admin_name(stack.name)) in yielded,
+    )
+    scalers = [made for scaling in scalings.values() for made in scaling.objects]
+    children = plan_children(
+        obj,
+        [*desired.objects, *scalers],
+        cluster,
+        kinds=_KINDS,
+        kept=desired.kept.union(*(scaling.kept for scaling in scalings.values())),
+        yielded=yielded,
+    )
     verdicts, status_fields = _judge(stack, obj, desired, children, cluster)
     conditions = [
         health_of(BACKENDS_HEALTHY, "backend", _children_of(stack, obj, PRISM_BACKEND, cluster)),
@@ -105,10 +124,14 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
             status_fields=status_fields,
             conditions=[
                 *conditions,
+                *conditions_in(scalings.values()),
                 *_remarks(stack, desired),
                 *placement_conditions(_placed(stack, desired), cluster),
             ],
-            degraded_by=[c for c in conditions if c.status == "False"],
+            degraded_by=[
+                *(c for c in conditions if c.status == "False"),
+                *(c for scaling in scalings.values() for c in scaling.degraded_by),
+            ],
             paused_by="this object" if is_paused(obj) else None,
         ),
         now,
@@ -133,18 +156,22 @@ def _components(stack: PrismStack) -> dict[str, Component]:
 
 
 @remembered(entries=256)
-def _desired(obj: Json, settings: Settings) -> _Desired:
-    """The objects the stack should have, as they are written."""
+def _desired(obj: Json, settings: Settings, proxy_scaled: bool, admin_scaled: bool) -> _Desired:
+    """The objects the stack should have, as they are written, but for its scalers.
+
+    A component is scaled when somebody else decides about the number of its replicas.
+    """
     stack = parsed(obj, PrismStack)
     objects: list[Json] = []
     refused: dict[str, str] = {}
     kept: set[Ref] = set()
     for path, component in _components(stack).items():
-        made = (
-            admin_objects(stack, component, settings)
-            if isinstance(component, AdminSpec)
-            else proxy_objects(stack, settings)
-        )
+        if isinstance(component, AdminSpec):
+            made, scaled = admin_objects(stack, component, settings), admin_scaled
+        else:
+            made, scaled = proxy_objects(stack, settings), proxy_scaled
+        if scaled:
+            made = [without_replicas(one) for one in made]
         why = refused_placement(component, privileged=settings.allow_privileged_placement)
         if why is None:
             objects += made

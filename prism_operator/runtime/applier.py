@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from prism_operator.api.meta import (
     FIELD_MANAGER,
+    REPLICAS_FIELD_MANAGER,
     STATUS_FIELD_MANAGER,
     Json,
     Ref,
@@ -20,7 +21,7 @@ from prism_operator.api.meta import (
     uid_of,
 )
 from prism_operator.planning.observed import Failure
-from prism_operator.planning.plan import Apply, Create, Delete, Plan, Write
+from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Plan, Write
 from prism_operator.ports import Failed, Metrics, Ok, Outcome, Reader, Reason, Writer
 from prism_operator.runtime.cache import Cache, says_the_same
 
@@ -131,6 +132,9 @@ class Applier:
                     {**write.obj, "metadata": metadata}, FIELD_MANAGER, force=True
                 )
                 self._count("apply", write.obj, answer)
+            case HandOver():
+                answer = self._writer.apply(_replicas_of(write), REPLICAS_FIELD_MANAGER, force=True)
+                self._count("apply", _replicas_of(write), answer)
             case Delete():
                 return self._delete(write, by)
         if isinstance(answer, Failed):
@@ -201,6 +205,20 @@ class Applier:
     def _count(self, verb: str, obj: Json, answer: Outcome) -> None:
         result = answer.reason.value if isinstance(answer, Failed) else "ok"
         self._metrics.wrote(verb, resource_of(obj), result)
+
+
+def _replicas_of(write: HandOver) -> Json:
+    return {
+        "apiVersion": write.ref.resource.api_version,
+        "kind": write.ref.resource.kind,
+        "metadata": {
+            "name": write.ref.name,
+            "namespace": write.ref.namespace,
+            "uid": write.uid,
+            "resourceVersion": write.resource_version,
+        },
+        "spec": {"replicas": write.replicas},
+    }
 
 
 def _is_outdated(write: Write, reason: Reason) -> bool:

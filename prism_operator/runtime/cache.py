@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from prism_operator.api.meta import (
     FIELD_MANAGER,
@@ -19,8 +20,10 @@ from prism_operator.api.meta import (
     ref_of,
     uid_of,
 )
+from prism_operator.planning.targets import scale_target_of
 from prism_operator.ports import Listed
 
+Key = TypeVar("Key")
 Trim = Callable[[Json], Json]
 # Told of every change that is news: the object's coordinates, before and after, and whose pass
 # brought it about, if it was ours: that one looks again anyway.
@@ -48,6 +51,7 @@ class Cache:
         self._by_owner: dict[str, dict[Ref, Json]] = {}
         # Plans share what they make of a list, as long as it is the same one.
         self._listed: dict[tuple[Resource, str], tuple[Json, ...]] = {}
+        self._by_target: dict[Ref, dict[Ref, Json]] = {}
         # uid of objects whose deletion we were told before the watch said so: what the watch still
         # has to say about them is outdated.
         self._deleted: dict[Ref, str] = {}
@@ -65,6 +69,11 @@ class Cache:
         """See ``Snapshot``."""
         owned = self._by_owner.get(uid)
         return [owned[ref] for ref in sorted(owned)] if owned else []
+
+    def scalers_of(self, deployment: Ref) -> Sequence[Json]:
+        """See ``Snapshot``."""
+        scalers = self._by_target.get(deployment)
+        return [scalers[ref] for ref in sorted(scalers)] if scalers else []
 
     def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:
         """See ``Snapshot``. The same tuple while nothing in it changes but resourceVersions."""
@@ -168,30 +177,43 @@ class Cache:
                 self._deleted[ref] = uid
                 self._remove(ref, by=by)
 
+    def forget(self, ref: Ref, *, by: Ref | None = None) -> None:
+        """Drops an object that no watch tells of; it may be put again."""
+        with self.lock:
+            if self.get(ref) is not None:
+                self._remove(ref, by=by)
+
     def _store(self, ref: Ref, old: Json | None, new: Json) -> None:
         if old is not None:
-            self._disown(ref, old)
+            self._unindex(ref, old)
         self._objects.setdefault(ref.resource, {})[ref] = new
         owner = controller_uid_of(new)
         if owner:
             self._by_owner.setdefault(owner, {})[ref] = new
+        target = scale_target_of(new)
+        if target:
+            self._by_target.setdefault(target, {})[ref] = new
 
     def _remove(self, ref: Ref, *, by: Ref | None = None) -> None:
         old = self._objects[ref.resource].pop(ref)
         self._forget_listed(ref)
-        self._disown(ref, old)
+        self._unindex(ref, old)
         self._listener(ref, old, None, by)
 
-    def _disown(self, ref: Ref, old: Json) -> None:
-        owner = controller_uid_of(old)
-        if owner and owner in self._by_owner:
-            self._by_owner[owner].pop(ref, None)
-            if not self._by_owner[owner]:
-                del self._by_owner[owner]
+    def _unindex(self, ref: Ref, old: Json) -> None:
+        _drop(self._by_owner, controller_uid_of(old), ref)
+        _drop(self._by_target, scale_target_of(old), ref)
 
     def _forget_listed(self, ref: Ref) -> None:
         self._listed.pop((ref.resource, ref.namespace), None)
         self._listed.pop((ref.resource, ""), None)
+
+
+def _drop(index: dict[Key, dict[Ref, Json]], key: Key | None, ref: Ref) -> None:
+    if key is not None and key in index:
+        index[key].pop(ref, None)
+        if not index[key]:
+            del index[key]
 
 
 def _version(obj: Json) -> str:
@@ -217,24 +239,50 @@ def says_the_same(old: Json, new: Json, *, but: str = "") -> bool:
 
 
 def _without_managed_fields(obj: Json) -> Json:
-    """Without managedFields, which are half of an object's size, but for the one entry we need.
+    """Without managedFields, which are half of an object's size, but for what plans need of them.
 
-    That entry, less its field set, tells that our create is not yet recorded as an apply.
+    That is whether our create is not yet recorded as an apply, and whether we hold the replicas.
     """
     fields = obj["metadata"].get("managedFields")
     if not fields:
         return obj
     kept = [
-        {key: value for key, value in entry.items() if key != "fieldsV1"}
+        _HOLDING_REPLICAS[entry["operation"]] if _holds_replicas(entry) else _OURS_UPDATED
         for entry in fields
         if entry.get("manager") == FIELD_MANAGER
-        and entry.get("operation") == "Update"
         and not entry.get("subresource")
+        and (entry["operation"] == "Update" or _holds_replicas(entry))
     ]
     metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     if kept:
         metadata["managedFields"] = kept
     return {**obj, "metadata": metadata}
+
+
+# One for all objects, since there are many and nobody changes them.
+_OURS_UPDATED: Final[Json] = {"manager": FIELD_MANAGER, "operation": "Update"}
+_HOLDING_REPLICAS: Final[dict[str, Json]] = {
+    operation: {
+        "manager": FIELD_MANAGER,
+        "operation": operation,
+        "fieldsV1": {"f:spec": {"f:replicas": {}}},
+    }
+    for operation in ("Update", "Apply")
+}
+
+
+def _holds_replicas(entry: Json) -> bool:
+    return "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+
+
+_IDENTITY: Final = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "ownerReferences",
+    "deletionTimestamp",
+)
 
 
 def identity_unless_ours(obj: Json) -> Json:
@@ -254,14 +302,31 @@ def identity_unless_ours(obj: Json) -> Json:
         )
     ):
         return obj
-    kept = ("name", "namespace", "uid", "resourceVersion", "ownerReferences", "deletionTimestamp")
     return {
         "apiVersion": obj["apiVersion"],
         "kind": obj["kind"],
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "metadata": {key: metadata[key] for key in _IDENTITY if key in metadata},
     }
 
 
 def desired_unless_foreign(obj: Json) -> Json:
     """As ``identity_unless_ours``, and nothing of what a controller counts in its status."""
     return {key: value for key, value in identity_unless_ours(obj).items() if key != "status"}
+
+
+def scaling_facts(scaler: Json) -> Json:
+    """Of a scaler what it scales, wants and complains of: its metrics change all the time."""
+    kept = identity_unless_ours(scaler)
+    status = scaler.get("status") or {}
+    facts: Json = {
+        "conditions": [
+            {key: condition.get(key, "") for key in ("type", "status", "reason", "message")}
+            for condition in status.get("conditions") or ()
+            if condition.get("status") == "False"
+        ]
+    }
+    if "desiredReplicas" in status:
+        facts["desiredReplicas"] = status["desiredReplicas"]
+    spec = scaler.get("spec") or {}
+    target = {key: spec[key] for key in ("scaleTargetRef",) if key in spec}
+    return {**kept, "spec": kept.get("spec", target), "status": facts}

@@ -6,7 +6,7 @@ write; the next one goes on from there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -18,8 +18,9 @@ from prism_operator.planning.settings import Settings
 from prism_operator.ports import Clock, Failed, Metrics
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import Cache
-from prism_operator.runtime.dependencies import Dependencies, RecordingSnapshot
+from prism_operator.runtime.dependencies import Dependencies, Question, RecordingSnapshot
 from prism_operator.runtime.events import Recorder
+from prism_operator.runtime.secrets import Secrets
 from prism_operator.runtime.workqueue import WorkQueue
 
 # A plan that still writes after so many rounds disagrees with the server.
@@ -57,6 +58,7 @@ class Controller:
         dependencies: Dependencies,
         applier: Applier,
         recorder: Recorder,
+        secrets: Secrets,
         queue: WorkQueue,
         clock: Clock,
         metrics: Metrics,
@@ -69,6 +71,7 @@ class Controller:
         self._dependencies = dependencies
         self._applier = applier
         self._recorder = recorder
+        self._secrets = secrets
         self._queue = queue
         self._clock = clock
         self._metrics = metrics
@@ -161,15 +164,27 @@ class Controller:
         done.requeue_after_s = plan.requeue_after_s
 
     def _plan(self, key: Ref, failures: tuple[Failure, ...]) -> tuple[Json, Plan] | None:
+        obj, plan, asked = self._plan_once(key, failures)
+        if self._secrets.look(asked, key):
+            obj, plan, asked = self._plan_once(key, failures)
+        if obj is None or plan is None:
+            return None
+        waits_s = (plan.requeue_after_s, self._secrets.next_look_s(asked))
+        next_s = min((s for s in waits_s if s is not None), default=None)
+        return obj, replace(plan, requeue_after_s=next_s)
+
+    def _plan_once(
+        self, key: Ref, failures: tuple[Failure, ...]
+    ) -> tuple[Json | None, Plan | None, set[Question]]:
         with self._cache.lock:
             obj = self._cache.get(key)
-            if obj is None:
-                self._dependencies.note(key, set())
-                return None
             cluster = RecordingSnapshot(self._cache)
             try:
+                if obj is None:
+                    return None, None, cluster.asked
                 observed = Observed(obj, cluster, failures)
-                return obj, self._planner(observed, self._settings, self._clock.now())
+                plan = self._planner(observed, self._settings, self._clock.now())
+                return obj, plan, cluster.asked
             finally:
                 self._dependencies.note(key, cluster.asked)
 

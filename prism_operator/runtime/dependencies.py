@@ -8,13 +8,24 @@ somebody else has taken. No list of references has to be kept in step with the p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from prism_operator.api.meta import Json, Ref, Resource, controller_uid_of
 from prism_operator.planning.observed import Snapshot
+from prism_operator.planning.targets import scale_target_of
 
-# An object, all objects of a resource in a namespace, or all that the owner with a uid controls.
-Question: TypeAlias = Ref | tuple[Resource, str] | str
+
+@dataclass(frozen=True, slots=True)
+class ScalersOf:
+    """The question who scales a Deployment."""
+
+    deployment: Ref
+
+
+# An object, all objects of a resource in a namespace, all that the owner with a uid controls, or
+# the scalers of a Deployment.
+Question: TypeAlias = Ref | tuple[Resource, str] | str | ScalersOf
 
 
 class RecordingSnapshot:
@@ -38,6 +49,11 @@ class RecordingSnapshot:
         """See ``Snapshot``."""
         self.asked.add((resource, namespace))
         return self._cluster.list(resource, namespace)
+
+    def scalers_of(self, deployment: Ref) -> Sequence[Json]:
+        """See ``Snapshot``."""
+        self.asked.add(ScalersOf(deployment))
+        return self._cluster.scalers_of(deployment)
 
     def serves(self, resource: Resource) -> bool | None:
         """See ``Snapshot``. Changes of this concern everybody, so they are not noted."""
@@ -76,9 +92,12 @@ class Dependencies:
         """The keys whose plan may differ after this change, each once, in a stable order."""
         questions: set[Question] = {ref, (ref.resource, ref.namespace), (ref.resource, "")}
         for obj in (old, new):
-            owner = controller_uid_of(obj) if obj is not None else None
-            if owner:
+            if obj is None:
+                continue
+            if owner := controller_uid_of(obj):
                 questions.add(owner)
+            if target := scale_target_of(obj):
+                questions.add(ScalersOf(target))
         found: set[Ref] = set()
         for question in questions:
             found |= self._askers.get(question, set())

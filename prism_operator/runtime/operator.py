@@ -14,6 +14,7 @@ import structlog
 from prism_operator.api.meta import (
     CONFIG_MAP,
     DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
     NODE,
     POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
@@ -22,8 +23,11 @@ from prism_operator.api.meta import (
     PRISM_STACK,
     ROLE,
     ROLE_BINDING,
+    SCALED_OBJECT,
+    SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    TRIGGER_AUTHENTICATION,
     Json,
     Ref,
     Resource,
@@ -38,6 +42,7 @@ from prism_operator.runtime.cache import (
     Trim,
     desired_unless_foreign,
     identity_unless_ours,
+    scaling_facts,
 )
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
@@ -46,6 +51,7 @@ from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.health import Verdict, WatchFacts, judge
 from prism_operator.runtime.randomness import Streams
 from prism_operator.runtime.reflector import Reflector
+from prism_operator.runtime.secrets import Secrets, data_of
 from prism_operator.runtime.workqueue import WorkQueue
 
 
@@ -66,6 +72,9 @@ WATCHED: Mapping[Resource, Trim] = {
     CONFIG_MAP: identity_unless_ours,
     ROLE: identity_unless_ours,
     ROLE_BINDING: identity_unless_ours,
+    HORIZONTAL_POD_AUTOSCALER: scaling_facts,
+    SCALED_OBJECT: scaling_facts,
+    TRIGGER_AUTHENTICATION: identity_unless_ours,
     POD_DISRUPTION_BUDGET: desired_unless_foreign,
     NODE: lasting_facts,
 }
@@ -113,7 +122,9 @@ class Operator:
         self.queue = WorkQueue(clock, streams, metrics)
         self._dependencies = Dependencies()
         self.cache = Cache(
-            trims=WATCHED, listener=self._on_change, on_availability=self._on_availability
+            trims={**WATCHED, SECRET: data_of},
+            listener=self._on_change,
+            on_availability=self._on_availability,
         )
         self.reflectors = tuple(
             Reflector(
@@ -155,6 +166,7 @@ class Operator:
             metrics=metrics,
             may_write=self.leadership.may_write,
         )
+        secrets = Secrets(reader=reader, cache=self.cache, clock=clock)
         self._controllers = {
             resource: Controller(
                 resource,
@@ -163,6 +175,7 @@ class Operator:
                 dependencies=self._dependencies,
                 applier=applier,
                 recorder=self.recorder,
+                secrets=secrets,
                 queue=self.queue,
                 clock=clock,
                 metrics=metrics,

@@ -16,6 +16,7 @@ from prism_operator.planning import PLANNERS
 from prism_operator.planning.observed import FrozenSnapshot, Observed
 from prism_operator.planning.placement_strategies import HOSTNAME, REGION, ZONE
 from prism_operator.planning.plan import Create
+from prism_operator.planning.targets import scale_target_of
 
 from .builders import NAMESPACE, NOW, SETTINGS, a_stack
 from .world import World
@@ -126,9 +127,14 @@ def _is_valid(spec: Json) -> bool:
 
 
 def _without_meta(world: World) -> dict[Ref, Json]:
-    """What the objects say, less how often they were written."""
+    """What the objects say, less how often they were written, and numbers that a scaler decides."""
+    scaled = {scale_target_of(obj) for obj in world.objects.values()}
     return {
-        ref: {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+        ref: {
+            key: {**value, "replicas": "any"} if key == "spec" and ref in scaled else value
+            for key, value in obj.items()
+            if key not in ("metadata", "status")
+        }
         for ref, obj in world.objects.items()
     }
 

@@ -10,11 +10,22 @@ import copy
 import itertools
 from typing import Any
 
-from prism_operator.api.meta import DEPLOYMENT, PRISM_RESOURCES, Json, Ref, ref_of, uid_of
+from prism_operator.api.meta import (
+    DEPLOYMENT,
+    FIELD_MANAGER,
+    PRISM_RESOURCES,
+    SCALED_OBJECT,
+    TRIGGER_AUTHENTICATION,
+    Json,
+    Ref,
+    Resource,
+    ref_of,
+    uid_of,
+)
 from prism_operator.api.quantities import canonical_quantity
 from prism_operator.planning import PLANNERS
 from prism_operator.planning.observed import FrozenSnapshot, Observed
-from prism_operator.planning.plan import Apply, Create, Delete, Emit, Plan
+from prism_operator.planning.plan import Apply, Create, Delete, Emit, HandOver, Plan
 from prism_operator.planning.settings import Settings
 
 from .builders import NOW, SETTINGS
@@ -29,12 +40,19 @@ _LIST_KEYS = {
 }
 
 
+KEDA = frozenset({SCALED_OBJECT, TRIGGER_AUTHENTICATION})
+
+
 class World:
     """Objects by reference, and what the planners said on the way."""
 
-    def __init__(self, *objects: Json, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self, *objects: Json, settings: Settings = SETTINGS, served: frozenset[Resource] = KEDA
+    ) -> None:
+        self.served = served
         self.objects: dict[Ref, Json] = {}
         self.applied: dict[Ref, Json] = {}
+        self.handed_over: set[Ref] = set()
         self.settings = settings
         self.writes: list[str] = []
         self.events: list[tuple[Ref, Emit]] = []
@@ -68,7 +86,7 @@ class World:
     def plan(self, ref: Ref) -> Plan:
         """What the planner says of one object now."""
         obj = self.objects[ref]
-        snapshot = FrozenSnapshot(self.objects.values())
+        snapshot = FrozenSnapshot(self.objects.values(), served=self.served)
         return PLANNERS[ref.resource](Observed(obj, snapshot), self.settings, NOW)
 
     def carry_out(self, plan: Plan) -> None:
@@ -79,13 +97,23 @@ class World:
                 case Create():
                     assert write.ref not in self.objects, f"{write.ref} exists"
                     self.created.append(write.obj)
-                    self.put(with_defaults(write.obj))
+                    self.put(_holding(with_defaults(write.obj), write.obj))
                 case Apply():
                     live = self.objects[write.ref]
                     assert uid_of(live) == write.uid
-                    self.put(
-                        with_defaults(server_side_apply(live, self.applied[write.ref], write.obj))
-                    )
+                    before = self.applied[write.ref]
+                    if write.ref in self.handed_over:
+                        before = {**before, "spec": _but(before["spec"], "replicas")}
+                        self.handed_over.discard(write.ref)
+                    merged = with_defaults(server_side_apply(live, before, write.obj))
+                    self.put(_holding(merged, write.obj))
+                case HandOver():
+                    live = self.objects[write.ref]
+                    assert uid_of(live) == write.uid
+                    assert live["metadata"]["resourceVersion"] == write.resource_version
+                    self.handed_over.add(write.ref)
+                    self.put({**live, "spec": {**live["spec"], "replicas": write.replicas}})
+                    continue
                 case Delete():
                     live = self.objects.pop(write.ref)
                     assert uid_of(live) == write.uid
@@ -134,6 +162,13 @@ class World:
             owners = obj["metadata"].get("ownerReferences") or []
             if owners and not any(owner["uid"] in uids for owner in owners):
                 del self.objects[ref]
+
+
+def _holding(obj: Json, applied: Json) -> Json:
+    """``obj`` with a record of whether we hold its number of replicas."""
+    fields = {"f:spec": {"f:replicas": {}}} if "replicas" in applied.get("spec", {}) else {}
+    entry = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
 
 
 def complete(deployment: Json) -> Json:

@@ -20,7 +20,7 @@ from prism_operator.runtime.randomness import Streams
 from simulator.apiserver.client import InProcessReader, InProcessWriter
 from simulator.apiserver.request import Request, Response
 from simulator.apiserver.server import ApiServer
-from simulator.apiserver.types import Catalog
+from simulator.apiserver.types import Catalog, Kind
 
 from .builders import FakeClock
 
@@ -37,6 +37,10 @@ def _catalog() -> Catalog:
     return catalog
 
 
+def _place(kind: Kind) -> tuple[str, str, str]:
+    return kind.resource.group, kind.resource.version, kind.resource.plural
+
+
 class Crash(BaseException):
     """The operator's process ends here."""
 
@@ -46,7 +50,8 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.server = ApiServer(self.clock, _catalog())
+        # A copy, since a test may install more CRDs.
+        self.server = ApiServer(self.clock, Catalog({_place(k): k for k in _catalog()}))
         self.writes: list[tuple[str, Request, int]] = []  # user, request, status
         # Set by a test to interfere: before a request (None) or after it (its response).
         self.fault: Callable[[Request, Response | None], Response | None] = lambda *_: None

@@ -27,3 +27,10 @@ def build_deployment(workload: Workload) -> Json:
             "template": template,
         },
     }
+
+
+def without_replicas(obj: Json) -> Json:
+    """The object, if a Deployment then one that leaves the number of its replicas to others."""
+    if obj["kind"] != DEPLOYMENT.kind:
+        return obj
+    return {**obj, "spec": {key: value for key, value in obj["spec"].items() if key != "replicas"}}

@@ -1,0 +1,45 @@
+"""KEDA's CRDs, from its Go module: what an API server needs to know of KEDA."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.build import find_go
+from e2e.cluster import Cluster
+
+MODULE = "github.com/kedacore/keda/v2@v2.21.0"
+_CRDS = ("keda.sh_scaledobjects.yaml", "keda.sh_triggerauthentications.yaml")
+
+
+@functools.cache
+def crd_files() -> tuple[Path, ...]:
+    """The files of ScaledObject and TriggerAuthentication, downloaded once into Go's cache."""
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run(
+            [str(find_go()), "mod", "download", "-json", MODULE],
+            cwd=empty,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, f"go mod download {MODULE}: {done.stderr or done.stdout}"
+    bases = Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "bases"
+    return tuple(bases / name for name in _CRDS)
+
+
+@contextmanager
+def installed(cluster: Cluster) -> Iterator[None]:
+    """KEDA's CRDs in the cluster, without KEDA; gone again at the end, with their objects."""
+    files = [f"--filename={path}" for path in crd_files()]
+    cluster.kubectl("apply", "--server-side", *files)
+    try:
+        cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
+        yield
+    finally:
+        cluster.kubectl("delete", *files, "--timeout=60s")
