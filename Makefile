@@ -78,13 +78,16 @@ check-layers: $(READY)
 	@$(BIN)/lint-imports
 check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
+	@$(BIN)/python -m prism_operator.rbac --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
 	@scripts/check-determinism
 
-.PHONY: crds
-crds: $(READY) ## Write crds/ and config/ from the models.
+.PHONY: manifests crds
+crds: manifests
+manifests: $(READY) ## Write crds/ and config/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
+	@$(BIN)/python -m prism_operator.rbac --write
 
 .PHONY: goldens
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.
