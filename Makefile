@@ -18,6 +18,8 @@ ARGS ?=
 # Flags of the operator: make run FLAGS="--watch-namespaces=default"
 FLAGS ?=
 FORCE ?=
+# The operator's image: make docker-build deploy IMG=registry.example.com/prism-operator:dev
+IMG ?= ghcr.io/prism/prism-operator:v0.1.0
 # The Python that .venv is made with, when python3 is not the one.
 PYTHON ?=
 
@@ -62,6 +64,51 @@ run: $(READY) ## Run the operator here, against the cluster. FLAGS="--log-level=
 uninstall: $(READY) ## Remove the CRDs; refuses while Prism resources exist, unless FORCE=1.
 	@$(LOCAL) uninstall $(if $(FORCE),--force)
 
+.PHONY: deploy
+deploy: $(READY) ## Install CRDs, RBAC and the operator as a pod. IMG=image:tag
+	@$(LOCAL) deploy $(IMG)
+
+.PHONY: undeploy
+undeploy: $(READY) ## Remove the operator; CRDs, resources and the namespace stay.
+	@$(LOCAL) undeploy
+
+##@ The image (needs Docker)
+
+.PHONY: docker-build docker-push docker-build-local
+docker-build: ## Build the operator's image. IMG=image:tag
+	@docker build --tag $(IMG) .
+docker-push: ## Push it. IMG=image:tag
+	@docker push $(IMG)
+docker-build-local: ## Build it as prism-operator:local.
+	@docker build --tag prism-operator:local .
+
+##@ On a local cluster only (make cluster-up, kind, Docker Desktop); other contexts are refused
+
+LOCAL_IMG := prism-operator:local
+
+.PHONY: local-check local-deploy local-run local-test local-clean local-logs
+local-check: $(READY)
+	@$(LOCAL) check
+local-deploy: local-check install ## Install CRDs and the operator's image prism-operator:local.
+	@$(LOCAL) deploy $(LOCAL_IMG)
+local-run: local-check install run ## Install the CRDs and run the operator here.
+local-test: local-check ## Apply the first sample and show what came of it.
+	@$(LOCAL) exec kubectl apply -f config/samples/prism_v1alpha1_prismstack.yaml
+	@$(LOCAL) exec kubectl get prismstack prism-dev
+	@$(LOCAL) exec kubectl get all -l stack=prism-dev
+local-clean: local-check ## Delete the stacks and patterns of the namespace, and the operator.
+	@$(LOCAL) exec kubectl delete prismstack --all
+	@$(LOCAL) exec kubectl delete patternrunner --all
+	@$(LOCAL) undeploy
+local-logs: local-check ## Follow the log of the operator's pod.
+	@$(LOCAL) exec kubectl logs -n prism-system deployment/prism-operator-controller-manager -f
+
+.PHONY: kind-create kind-delete
+kind-create: ## Create the kind cluster prism-dev, which becomes the current context.
+	@kind create cluster --name prism-dev
+kind-delete: ## Delete it.
+	@kind delete cluster --name prism-dev
+
 ##@ Work on it
 
 .PHONY: check
@@ -78,13 +125,16 @@ check-layers: $(READY)
 	@$(BIN)/lint-imports
 check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
+	@$(BIN)/python -m prism_operator.rbac --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
 	@scripts/check-determinism
 
-.PHONY: crds
-crds: $(READY) ## Write crds/ and config/ from the models.
+.PHONY: manifests crds
+crds: manifests
+manifests: $(READY) ## Write crds/ and config/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
+	@$(BIN)/python -m prism_operator.rbac --write
 
 .PHONY: goldens
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.

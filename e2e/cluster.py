@@ -39,7 +39,11 @@ _START_TIMEOUT_S = 90.0  # a laptop needs 5; a machine busy with a build needs m
 _NODE_LEASE_S = 40
 _STARTS = 3  # a port found free may be taken by another cluster before we bind it
 
-# Writes only: what tests ask is who wrote what, and how often.
+# Whom the installed operator runs as.
+OPERATOR_ACCOUNT = "system:serviceaccount:prism-system:prism-operator-controller-manager"
+
+# Writes: what tests ask is who wrote what, and how often. Of the installed operator everything,
+# to be compared with what it may do.
 _AUDIT_POLICY: Json = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -50,6 +54,7 @@ _AUDIT_POLICY: Json = {
             "level": "None",
             "resources": [{"group": "authorization.k8s.io"}, {"group": "authentication.k8s.io"}],
         },
+        {"level": "Metadata", "users": [OPERATOR_ACCOUNT]},
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
         {"level": "None"},
     ],
@@ -305,7 +310,7 @@ class LocalCluster(Cluster):
 
     @property
     def audit_log(self) -> Path:
-        """One audit event a line, for every write; empty without ``audit``."""
+        """One audit event a line, for every write, and reads by ``OPERATOR_ACCOUNT``."""
         return self.directory / "audit.log"
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
@@ -323,7 +328,7 @@ class LocalCluster(Cluster):
         return path
 
     def audit_events(self, user: str | None = None) -> list[Json]:
-        """The writes so far, oldest first; only those of ``user`` when one is named."""
+        """What ``audit_log`` holds, oldest first; only that of ``user`` when one is named."""
         if not self.audit_log.exists():
             return []
         *lines, _unfinished = self.audit_log.read_text().split("\n")

@@ -1,8 +1,9 @@
 """The local cluster behind ``make cluster-up``, and commands against the cluster that is meant.
 
-    python -m e2e.local up | down | kubeconfig | install | uninstall [--force] | exec COMMAND…
+    python -m e2e.local up | down | kubeconfig | install | uninstall [--force]
+        | deploy IMAGE | undeploy | check | exec COMMAND…
 
-Which cluster ``install``, ``uninstall`` and ``exec`` mean: kubectl's own rules, but a running local
+Which cluster the commands from ``install`` on mean: kubectl's own rules, but a running local
 cluster is preferred when KUBECONFIG is unset. They print the server first.
 """
 
@@ -17,13 +18,19 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from e2e.build import BuildError
-from e2e.cluster import Cluster, ClusterError, KubectlError, LocalCluster
+from e2e.cluster import Cluster, ClusterError, Json, KubectlError, LocalCluster
 
 _ROOT = Path(__file__).parent.parent
 # Another place lets tests have one beside the user's.
 _DIRECTORY = Path(os.environ.get("PRISM_CLUSTER_DIRECTORY") or _ROOT / ".cluster").absolute()
 _CRDS = _ROOT / "crds"
+_CONFIG = _ROOT / "config" / "default"
+# What undeploy leaves: users' objects would go with the one, and Secrets of theirs with the other.
+_LEFT = ("CustomResourceDefinition", "Namespace")
+_LOCAL_CONTEXT = "docker-desktop"
 _RESOURCES = ("prismstacks", "prismpatterns", "prismbackends", "prismnamespaces")
 _OUR_FINALIZERS = "prism.io/"
 
@@ -107,6 +114,50 @@ def uninstall(*, force: bool) -> None:
     print(cluster.kubectl("delete", f"--filename={_CRDS}", "--ignore-not-found"), end="")
 
 
+def deploy(image: str) -> None:
+    """Installs all of ``config/default``, its manager running ``image``."""
+    cluster = _meant()
+    cluster.announce()
+    objects = _configured(cluster)
+    for obj in objects:
+        if obj["kind"] == "Deployment":
+            (manager,) = obj["spec"]["template"]["spec"]["containers"]
+            manager["image"] = image
+    # Forced: what somebody changed by `kubectl set` or `edit` is as the files say again.
+    apply = ("apply", "--server-side", "--force-conflicts", "--filename=-")
+    print(cluster.kubectl(*apply, stdin=_listed(objects)), end="")
+
+
+def undeploy() -> None:
+    """Removes what ``deploy`` installs, less the CRDs and the Namespace. Idempotent."""
+    cluster = _meant()
+    cluster.announce()
+    objects = [obj for obj in _configured(cluster) if obj["kind"] not in _LEFT]
+    printed = cluster.kubectl(
+        "delete", "--ignore-not-found", "--filename=-", stdin=_listed(objects)
+    )
+    print(printed or "No operator is installed.\n", end="")
+
+
+def check() -> None:
+    """Prints which cluster is meant, when it is a local one; refuses when it is not.
+
+    Docker Desktop's becomes kubectl's current context when no local cluster is.
+    """
+    cluster = _meant()
+    if cluster.is_local:
+        cluster.announce()
+        return
+    contexts = cluster.kubectl("config", "get-contexts", "--output=name").split()
+    if _LOCAL_CONTEXT not in contexts:
+        raise UsageError(
+            "kubectl's current context is no local cluster; start one (make cluster-up, "
+            f"make kind-create, or Docker Desktop's Kubernetes, context {_LOCAL_CONTEXT})"
+        )
+    print(cluster.kubectl("config", "use-context", _LOCAL_CONTEXT), end="")
+    cluster.announce()
+
+
 def execute(command: list[str]) -> None:
     """Becomes ``command``, with KUBECONFIG set and a kubectl on PATH; prints the server first."""
     cluster = _meant()
@@ -128,6 +179,12 @@ class _MeantCluster(Cluster):
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
         return {**os.environ, **self._variables}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether losing all that is on it would cost nobody anything."""
+        context = self.kubectl("config", "current-context", check=False).strip()
+        return context in (_LOCAL_CONTEXT, "prism-local") or context.startswith("kind-")
 
     def announce(self) -> None:
         """Prints the server; UsageError when there is none to speak of."""
@@ -157,6 +214,15 @@ def _meant() -> _MeantCluster:
     if not kubectl:
         raise UsageError("no kubectl on PATH, and no local cluster runs (make cluster-up)")
     return _MeantCluster(kubectl, {}, "KUBECONFIG" if os.environ.get("KUBECONFIG") else "~/.kube")
+
+
+def _configured(cluster: Cluster) -> list[Json]:
+    """The objects of ``config/default``."""
+    return list(yaml.safe_load_all(cluster.kubectl("kustomize", str(_CONFIG))))
+
+
+def _listed(objects: list[Json]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
 def _running() -> LocalCluster | None:
@@ -200,9 +266,10 @@ def main() -> int:
     """Runs one subcommand; 2 with a message when it cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m e2e.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("up", "down", "kubeconfig", "install"):
+    for name in ("up", "down", "kubeconfig", "install", "undeploy", "check"):
         commands.add_parser(name)
     commands.add_parser("uninstall").add_argument("--force", action="store_true")
+    commands.add_parser("deploy").add_argument("image")
     commands.add_parser("exec").add_argument("arguments", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     try:
@@ -217,6 +284,12 @@ def main() -> int:
                 install()
             case "uninstall":
                 uninstall(force=args.force)
+            case "deploy":
+                deploy(args.image)
+            case "undeploy":
+                undeploy()
+            case "check":
+                check()
             case "exec":
                 execute(args.arguments)
     except (UsageError, BuildError, ClusterError, KubectlError) as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from e2e.cluster import Programs
 from e2e.waiting import eventually
 
 ROOT = Path(__file__).parent.parent
@@ -98,10 +100,39 @@ def test_kubeconfig_is_preferred_to_the_local_cluster_and_named_when_missing(mak
     assert "KUBECONFIG=/nowhere/kubeconfig names none" in refused
 
 
+@pytest.mark.parametrize("target", ["local-clean", "local-deploy", "local-test"])
+def test_local_targets_refuse_a_cluster_that_is_not_local(
+    make: Make, tmp_path: Path, target: str
+) -> None:
+    context = {"name": "prod", "context": {"cluster": "prod", "user": ""}}
+    cluster = {"name": "prod", "cluster": {"server": "https://127.0.0.1:1"}}
+    config = {"contexts": [context], "clusters": [cluster], "current-context": "prod"}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **config}))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\nexec {shlex.join(Programs.built().kubectl)} "$@"\n')
+    kubectl.chmod(0o755)
+
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    refused = _refused(make(target, KUBECONFIG=str(kubeconfig), PATH=path))
+
+    assert "current context is no local cluster; start one (make cluster-up" in refused
+
+
 def test_help_is_what_make_alone_prints(make: Make) -> None:
     printed = make().stdout
 
-    for target in ("sim", "test", "check", "cluster-up", "install", "run", "uninstall"):
+    for target in (
+        "sim",
+        "test",
+        "check",
+        "cluster-up",
+        "install",
+        "run",
+        "uninstall",
+        "deploy",
+        "undeploy",
+    ):
         assert f"  {target} " in printed
 
 

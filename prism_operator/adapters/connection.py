@@ -56,11 +56,12 @@ LEASE_TIMEOUT_S = 5.0
 
 
 class Permission(NamedTuple):
-    """A verb on a resource, or on one of its subresources."""
+    """A verb on a resource, on one of its subresources, or only on the object called ``name``."""
 
     verb: str
     resource: Resource
     subresource: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         group = f".{self.resource.group}" if self.resource.group else ""
@@ -237,6 +238,7 @@ class Connection:
             "group": resource.group,
             "resource": resource.plural,
             "subresource": permission.subresource,
+            "name": permission.name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

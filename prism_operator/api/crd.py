@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from prism_operator import generated
 from prism_operator.api import upstream
 from prism_operator.api.meta import (
     CUSTOM_RESOURCE_DEFINITION,
@@ -283,34 +283,7 @@ def generated_files(root: Path) -> dict[Path, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes what is generated, or (``--check``) says what differs; the answer is the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m prism_operator.api.crd")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="bring the files up to date")
-    what.add_argument("--check", action="store_true", help="exit 1 and name the files that differ")
-    parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
-    options = parser.parse_args(arguments)
-    files = generated_files(options.root)
-    stale = {
-        path: text for path, text in files.items() if not path.exists() or path.read_text() != text
-    }
-    left_over = {
-        path
-        for folder in {path.parent for path in files}
-        for path in folder.glob("*.yaml")
-        if path not in files
-    }
-    if options.check:
-        for path in sorted({*stale, *left_over}):
-            print(f"{path} is out of date: run `make crds`", file=sys.stderr)
-        return 1 if stale or left_over else 0
-    for path, text in stale.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path}")
-    for path in sorted(left_over):
-        path.unlink()
-        print(f"removed {path}")
-    return 0
+    return generated.main("python -m prism_operator.api.crd", arguments, generated_files)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prism_operator.adapters.connection import Connection, Permission
-from prism_operator.api.meta import (
-    EVENT,
-    LEASE,
-    NODE,
-    PRISM_RESOURCES,
-    SCALED_OBJECT,
-    TRIGGER_AUTHENTICATION,
-)
+from prism_operator.api.meta import PRISM_RESOURCES
 from prism_operator.cli.errors import UsageError
-from prism_operator.runtime.operator import WATCHED, Options
+from prism_operator.permissions import GRANTS, Grant, election_grants
+from prism_operator.runtime.operator import Options
 
 _MISSING_SHOWN_MAX = 5
-# What it goes on without, saying so in conditions.
-_OPTIONAL = (NODE, SCALED_OBJECT, TRIGGER_AUTHENTICATION)
 
 
 def check_cluster(connection: Connection, options: Options) -> str:
@@ -32,11 +26,11 @@ def check_cluster(connection: Connection, options: Options) -> str:
     missing = [
         missing
         for namespace in options.watch_namespaces or ("",)
-        for missing in connection.check_access(namespace, _permissions())
+        for missing in connection.check_access(namespace, _permissions(GRANTS))
     ]
     if options.leader_elect:
-        verbs = [Permission(verb, LEASE) for verb in ("get", "create", "update")]
-        missing += connection.check_access(options.lease_namespace, verbs)
+        election = _permissions(election_grants(options.lease_name))
+        missing += connection.check_access(options.lease_namespace, election)
     if missing:
         shown = "; ".join(str(m) for m in missing[:_MISSING_SHOWN_MAX])
         more = len(missing) - _MISSING_SHOWN_MAX
@@ -47,13 +41,10 @@ def check_cluster(connection: Connection, options: Options) -> str:
     return version
 
 
-def _permissions() -> list[Permission]:
-    verbs = ("get", "list", "watch", "create", "patch", "delete")
-    needed = [
-        Permission(verb, resource)
-        for resource in WATCHED
-        for verb in verbs
-        if resource not in _OPTIONAL
+def _permissions(grants: Iterable[Grant]) -> list[Permission]:
+    return [
+        Permission(verb, grant.resource, grant.subresource, grant.name)
+        for grant in grants
+        for verb in grant.verbs
+        if not grant.optional
     ]
-    needed += [Permission("patch", resource, "status") for resource in PRISM_RESOURCES]
-    return [*needed, Permission("create", EVENT), Permission("patch", EVENT)]

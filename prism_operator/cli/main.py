@@ -18,6 +18,7 @@ from prism_operator.cli.errors import UsageError
 from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
 from prism_operator.cli.run import RunFlags, run_operator
 from prism_operator.planning.settings import Settings
+from prism_operator.rbac import render_rbac
 
 WORKERS_MAX = 256
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -153,6 +154,20 @@ def crds(
             (output / name).write_text(files[name], encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}") from error
+
+
+@app.command()
+def rbac(
+    watch_namespaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Namespaces to watch, comma-separated or repeated: Roles there, no ClusterRoles.",
+        ),
+    ] = None,
+) -> None:
+    """Print the Roles that the operator needs."""
+    typer.echo(render_rbac(_split(watch_namespaces or ())), nl=False)
 
 
 @app.command()

@@ -186,6 +186,7 @@ class TestCheckAccess:
                     "group": "apps",
                     "resource": "deployments",
                     "subresource": "status",
+                    "name": "",
                 }
             },
         }

@@ -79,7 +79,7 @@ def test_check_names_files_that_differ_and_files_that_should_not_be_there(
 
     assert crd.main(["--check", "--root", str(tmp_path)]) == 1
     complaint = capsys.readouterr().err
-    assert f"{changed} is out of date: run `make crds`" in complaint
+    assert f"{changed} is out of date: run `make manifests`" in complaint
     assert str(stray) in complaint
     assert "prismpatterns" not in complaint
 

@@ -1,0 +1,93 @@
+"""What the operator does in a cluster, which is exactly what it may do there.
+
+The check at start and the RBAC manifests are both made from this table. A verb that the code no
+longer uses leaves it; nothing here is a wildcard, ``bind`` or ``escalate``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from prism_operator.api.meta import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    LEASE,
+    NODE,
+    POD_DISRUPTION_BUDGET,
+    PRISM_BACKEND,
+    PRISM_NAMESPACE,
+    PRISM_PATTERN,
+    PRISM_RESOURCES,
+    PRISM_STACK,
+    ROLE,
+    ROLE_BINDING,
+    SCALED_OBJECT,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    TRIGGER_AUTHENTICATION,
+    Resource,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Verbs on a resource, on one of its subresources, or only on the object called ``name``.
+
+    Without an ``optional`` one the operator runs, and says in conditions what it cannot tell.
+    """
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    subresource: str = ""
+    name: str = ""
+    optional: bool = False
+
+
+# "get": after a write that met another object than was expected, that one is looked at.
+_WATCHED: Final = ("get", "list", "watch")
+_OWNED: Final = (*_WATCHED, "create", "patch", "delete")
+
+GRANTS: Final = (
+    Grant(PRISM_STACK, _WATCHED),
+    *(Grant(resource, _OWNED) for resource in (PRISM_PATTERN, PRISM_BACKEND, PRISM_NAMESPACE)),
+    *(Grant(resource, ("patch",), "status") for resource in PRISM_RESOURCES),
+    # Owner references with blockOwnerDeletion ask for it where the admission plugin
+    # OwnerReferencesPermissionEnforcement is on.
+    *(Grant(resource, ("update",), "finalizers") for resource in (PRISM_STACK, PRISM_PATTERN)),
+    *(
+        Grant(resource, _OWNED)
+        for resource in (
+            DEPLOYMENT,
+            SERVICE,
+            SERVICE_ACCOUNT,
+            CONFIG_MAP,
+            ROLE,
+            ROLE_BINDING,
+            POD_DISRUPTION_BUDGET,
+            HORIZONTAL_POD_AUTOSCALER,
+        )
+    ),
+    # KEDA's kinds are there only where KEDA is.
+    *(
+        Grant(resource, _OWNED, optional=True)
+        for resource in (SCALED_OBJECT, TRIGGER_AUTHENTICATION)
+    ),
+    # Fetched by name where an object refers to one; never listed or watched.
+    Grant(SECRET, ("get",), optional=True),
+    Grant(EVENT, ("create", "patch")),
+    # Given to admins by the Roles we make, and nobody may give what he has not.
+    Grant(LEASE, ("get", "create", "update")),
+    Grant(NODE, ("list", "watch"), optional=True),
+)
+
+
+def election_grants(lease_name: str) -> tuple[Grant, ...]:
+    """What electing the leader takes, in the Lease's namespace.
+
+    Create cannot be limited to a name: the API server does not know it by then.
+    """
+    return (Grant(LEASE, ("create",)), Grant(LEASE, ("get", "update"), name=lease_name))

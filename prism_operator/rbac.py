@@ -1,0 +1,162 @@
+"""Renders the operator's RBAC manifests from its permissions.
+
+``python -m prism_operator.rbac --write`` brings ``config/rbac`` up to date; ``--check`` names the
+files that differ, and exits 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from prism_operator import generated
+from prism_operator.api.meta import (
+    GROUP,
+    PRISM_PATTERN,
+    PRISM_RESOURCES,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    Json,
+)
+from prism_operator.permissions import GRANTS, Grant, election_grants
+
+NAMESPACE: Final = "prism-system"
+ACCOUNT: Final = "prism-operator-controller-manager"
+LEASE_NAME: Final = "prism-operator-leader"
+
+_HEADER: Final = (
+    "# Generated from prism_operator/permissions.py by `make manifests`: edit the table there.\n"
+)
+_MANAGER: Final = "prism-operator-manager-role"
+_ELECTION: Final = "prism-operator-leader-election-role"
+_READ: Final = ["get", "list", "watch"]
+_WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
+
+
+def render_rbac(watch_namespaces: Sequence[str] = ()) -> str:
+    """All manifests as YAML documents; nothing but Roles when namespaces are given."""
+    return "---\n".join(_dump(obj) for obj in build_rbac(watch_namespaces).values())
+
+
+def build_rbac(watch_namespaces: Sequence[str] = ()) -> dict[str, Json]:
+    """The objects by the names of their files, without ``.yaml``.
+
+    Who watches only some namespaces gets no ClusterRole: nodes are then out of its reach.
+    """
+    election = election_grants(LEASE_NAME)
+    objects = {
+        "leader_election_role": _role(_ELECTION, NAMESPACE, _rules(election)),
+        "leader_election_role_binding": _binding(_ELECTION, NAMESPACE),
+    }
+    if not watch_namespaces:
+        return {
+            "role": _role(_MANAGER, "", _rules(GRANTS)),
+            "role_binding": _binding(_MANAGER, ""),
+            **objects,
+            **_roles_for_people(),
+        }
+    namespaced = _rules(grant for grant in GRANTS if grant.resource.namespaced)
+    for namespace in watch_namespaces:
+        objects[f"role_{namespace}"] = _role(_MANAGER, namespace, namespaced)
+        objects[f"role_binding_{namespace}"] = _binding(_MANAGER, namespace)
+    return objects
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """What belongs in ``config/rbac`` below ``root``, the project's folder."""
+    folder = root / "config" / "rbac"
+    objects = build_rbac()
+    files = {folder / f"{name}.yaml": _HEADER + _dump(obj) for name, obj in objects.items()}
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(path.name for path in files),
+    }
+    # Without an ending, so that `kubectl apply -f config/rbac/` passes it over.
+    files[folder / "Kustomization"] = _HEADER + _dump(kustomization)
+    return files
+
+
+def _roles_for_people() -> dict[str, Json]:
+    """What Kubernetes' own roles view, edit and admin may do with our kinds.
+
+    Whoever may edit runs pods in that namespace anyway, which is all that our kinds do there.
+    """
+    kinds = [resource.plural for resource in PRISM_RESOURCES]
+    status = [f"{kind}/status" for kind in kinds]
+    scale = f"{PRISM_PATTERN.plural}/scale"
+    viewer = [_rule(GROUP, [*kinds, *status, scale], _READ)]
+    editor = [
+        _rule(GROUP, kinds, [*_READ, *_WRITE]),
+        _rule(GROUP, status, _READ),
+        _rule(GROUP, [scale], ["get", "update", "patch"]),
+    ]
+    return {
+        "viewer_role": _role("prism-viewer-role", "", viewer, aggregate_to=["view"]),
+        "editor_role": _role("prism-editor-role", "", editor, aggregate_to=["edit", "admin"]),
+    }
+
+
+def _rules(grants: Iterable[Grant]) -> list[Json]:
+    """One rule for the resources of a group that have the same verbs."""
+    resources: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for grant in grants:
+        name = f"{grant.resource.plural}{'/' if grant.subresource else ''}{grant.subresource}"
+        key = (grant.resource.group, grant.verbs, grant.name)
+        resources.setdefault(key, []).append(name)
+    return [
+        {**_rule(group, names, verbs), **({"resourceNames": [only]} if only else {})}
+        for (group, verbs, only), names in resources.items()
+    ]
+
+
+def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Json:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+def _role(name: str, namespace: str, rules: list[Json], aggregate_to: Sequence[str] = ()) -> Json:
+    metadata = _metadata(name, namespace)
+    for role in aggregate_to:
+        metadata["labels"][f"{ROLE.group}/aggregate-to-{role}"] = "true"
+    return {
+        "apiVersion": ROLE.api_version,
+        "kind": ROLE.kind if namespace else f"Cluster{ROLE.kind}",
+        "metadata": metadata,
+        "rules": rules,
+    }
+
+
+def _binding(role: str, namespace: str) -> Json:
+    scope = "" if namespace else "Cluster"
+    return {
+        "apiVersion": ROLE_BINDING.api_version,
+        "kind": f"{scope}{ROLE_BINDING.kind}",
+        "metadata": _metadata(f"{role}binding", namespace),
+        "roleRef": {"apiGroup": ROLE.group, "kind": f"{scope}{ROLE.kind}", "name": role},
+        "subjects": [{"kind": SERVICE_ACCOUNT.kind, "name": ACCOUNT, "namespace": NAMESPACE}],
+    }
+
+
+def _metadata(name: str, namespace: str) -> Json:
+    labels = {"app.kubernetes.io/name": "prism-operator"}
+    return {"name": name, "labels": labels, **({"namespace": namespace} if namespace else {})}
+
+
+def _dump(obj: Json) -> str:
+    return yaml.dump(obj, Dumper=_WithoutAliases, sort_keys=True, width=100)
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes what stands in several places in full, as people and diffs read it."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+
+if __name__ == "__main__":
+    sys.exit(generated.main("python -m prism_operator.rbac", sys.argv[1:], generated_files))

@@ -1,0 +1,85 @@
+"""What the operator may do: one table, from which the check at start and the manifests come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prism_operator import generated, rbac
+from prism_operator.api.meta import LEASE, NODE, Json
+from prism_operator.permissions import GRANTS
+from prism_operator.planning.resources.rbac import build_election_role
+from prism_operator.rbac import build_rbac, generated_files, render_rbac
+from prism_operator.runtime.operator import WATCHED, Options
+
+ROOT = Path(__file__).parents[2]
+
+
+def granted(obj: Json) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in obj["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_exactly_what_is_watched_may_be_listed_and_watched() -> None:
+    for verb in ("list", "watch"):
+        allowed = {grant.resource for grant in GRANTS if verb in grant.verbs}
+        assert allowed == set(WATCHED), f"{verb}: see prism_operator/permissions.py"
+
+
+def test_no_rule_is_a_wildcard_or_lets_the_operator_raise_its_rights() -> None:
+    for obj in build_rbac().values():
+        for group, resource, verb in granted(obj) if "rules" in obj else ():
+            assert "*" not in (group, resource, verb)
+            assert verb not in ("bind", "escalate", "impersonate")
+
+
+def test_the_operator_holds_all_that_it_gives_to_admins() -> None:
+    given = build_election_role("admin", "default", {}, "admin-leader")
+
+    assert granted(given) <= granted(build_rbac()["role"])
+
+
+def test_only_the_operators_own_lease_is_in_the_election_role() -> None:
+    role = build_rbac()["leader_election_role"]
+
+    names = [rule.get("resourceNames") for rule in role["rules"]]
+    assert names == [None, [Options().lease_name]]  # a create has no name yet
+    assert role["metadata"]["namespace"] == Options().lease_namespace
+
+
+def test_who_watches_some_namespaces_gets_roles_there_and_nothing_else() -> None:
+    objects = list(yaml.safe_load_all(render_rbac(["team-a", "team-b"])))
+
+    assert {o["kind"] for o in objects} == {"Role", "RoleBinding"}
+    roles = {o["metadata"]["namespace"]: o for o in objects if o["kind"] == "Role"}
+    assert sorted(roles) == ["prism-system", "team-a", "team-b"]
+    whole = granted(build_rbac()["role"])
+    without_nodes = {g for g in whole if g[:2] != (NODE.group, NODE.plural)}
+    assert granted(roles["team-a"]) == granted(roles["team-b"]) == without_nodes
+    assert {g[1] for g in granted(roles["prism-system"])} == {LEASE.plural}
+
+
+def test_every_binding_names_the_operators_account_and_a_role_that_is_there() -> None:
+    for namespaces in ((), ("team-a",)):
+        objects = list(build_rbac(namespaces).values())
+        places = {
+            (o["kind"], o["metadata"]["name"], o["metadata"].get("namespace")) for o in objects
+        }
+        for binding in (o for o in objects if "roleRef" in o):
+            ref, meta = binding["roleRef"], binding["metadata"]
+            assert (ref["kind"], ref["name"], meta.get("namespace")) in places
+            (subject,) = binding["subjects"]
+            assert (subject["namespace"], subject["name"]) == (rbac.NAMESPACE, rbac.ACCOUNT)
+
+
+def test_the_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    code = generated.main("rbac", ["--check", "--root", str(ROOT)], generated_files)
+
+    assert code == 0, capsys.readouterr().err
