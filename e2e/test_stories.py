@@ -305,7 +305,7 @@ def test_adopted_deployment_becomes_ours(stack: Stack, operator: OperatorProcess
     stack.apply(proxy=PROXY)
     eventually(lambda: _assert_equal(stack.condition("Ready")["reason"], "NameConflict"))
 
-    for kind in ("deployment", "service"):
+    for kind in ("deployment", "service", "poddisruptionbudget"):
         stack.cluster.kubectl("annotate", kind, "shop-proxy", "prism.io/adopt=true", stack.place)
 
     stack.wait_until_ready()
