@@ -26,10 +26,11 @@ def _run(args: Sequence[str]) -> int:
     try:
         from prism_operator.cli.plugin import app
     except ModuleNotFoundError as missing:
-        if (missing.name or "").split(".")[0] not in _EXTRA:
+        package = (missing.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         print(
-            f"{NAME}: {missing.name} is not installed: pip install 'prism-operator[cli]'",
+            f"{NAME}: {package} is not installed: pip install 'prism-operator[cli]'",
             file=sys.stderr,
         )
         return EXIT_BAD_INPUT

@@ -27,8 +27,7 @@ def test_a_missing_extra_says_what_to_install(
 ) -> None:
     for module in [m for m in sys.modules if m.startswith("prism_operator.cli.plugin")]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.delattr("prism_operator.cli.plugin", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
 
     ran = kubectl_prism("version", capsys=capsys)
 
