@@ -140,6 +140,10 @@ manifests: $(READY) ## Write crds/ and config/ from the models and the table of 
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.
 	@$(BIN)/python -m tests.planning.goldens
 
+.PHONY: release-goldens
+release-goldens: $(READY) ## Record what this version leaves in clusters. VERSION=v1.2.3
+	@$(BIN)/python -m tests.runtime.releases $(VERSION)
+
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what the linter can.
 	@$(BIN)/ruff format .
