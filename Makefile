@@ -126,7 +126,6 @@ check-layers: $(READY)
 check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
-	@$(BIN)/python -m prism_operator.metrics_reference --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
 	@scripts/check-determinism
@@ -136,15 +135,10 @@ crds: manifests
 manifests: $(READY) ## Write crds/ and config/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
-	@$(BIN)/python -m prism_operator.metrics_reference --write
 
 .PHONY: goldens
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.
 	@$(BIN)/python -m tests.planning.goldens
-
-.PHONY: release-goldens
-release-goldens: $(READY) ## Record what this version leaves in clusters. VERSION=v1.2.3
-	@$(BIN)/python -m tests.runtime.releases $(VERSION)
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what the linter can.
@@ -153,7 +147,11 @@ fmt: $(READY) ## Format the code and mend what the linter can.
 
 .PHONY: test-integration
 test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_KUBECONFIG, kind, …).
-	@$(BIN)/pytest -q $(ARGS) e2e
+	@$(BIN)/pytest -q $(ARGS) --ignore=e2e/test_docs.py e2e
+
+.PHONY: test-docs
+test-docs: $(READY) ## Run every command of README.md and docs/, a cluster for each page.
+	@$(BIN)/pytest -q $(ARGS) e2e/test_docs.py
 
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.

@@ -1,1 +1,0 @@
-"""The commands of ``kubectl prism``, one module each; ``app`` lists them."""

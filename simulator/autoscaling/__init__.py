@@ -1,1 +1,0 @@
-"""HorizontalPodAutoscaler and KEDA, as their controllers decide."""
