@@ -126,6 +126,7 @@ check-layers: $(READY)
 check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
+	@$(BIN)/python -m prism_operator.metrics_reference --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
 	@scripts/check-determinism
@@ -135,10 +136,15 @@ crds: manifests
 manifests: $(READY) ## Write crds/ and config/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
+	@$(BIN)/python -m prism_operator.metrics_reference --write
 
 .PHONY: goldens
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.
 	@$(BIN)/python -m tests.planning.goldens
+
+.PHONY: release-goldens
+release-goldens: $(READY) ## Record what this version leaves in clusters. VERSION=v1.2.3
+	@$(BIN)/python -m tests.runtime.releases $(VERSION)
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what the linter can.

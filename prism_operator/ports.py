@@ -6,8 +6,8 @@ can do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol, TypeAlias
@@ -162,3 +162,28 @@ class Metrics(Protocol):
 
     def leading(self, name: str, is_leader: bool) -> None:
         """Whether this process holds the Lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCounts:
+    """How many objects there are in which state, as far as this operator looks after them."""
+
+    stacks: Mapping[str, int]  # by phase
+    patterns: Mapping[tuple[str, str], int]  # by scaler and phase
+    backends: Mapping[tuple[str, str], int]  # by provider and health
+    namespaces: Mapping[str, int]  # by phase
+    rollouts: Mapping[str, int]  # in progress, by kind
+    conditions: Mapping[tuple[str, str], int]  # true and bad, by kind and type
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The state of an operator that is looked up when somebody asks for it.
+
+    ``objects`` is None while another process leads: it counts them.
+    """
+
+    objects: ObjectCounts | None = None
+    cached: Mapping[str, int] = field(default_factory=dict)  # by kind
+    watch_restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)  # kind, reason
+    silent_s: Mapping[str, float] = field(default_factory=dict)  # the longest, by kind

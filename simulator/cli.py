@@ -13,6 +13,8 @@ from simulator.inputs import BadInputError
 from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
 from simulator.scenario import LoadedScenario, load
+from simulator.verify import verify as verify_files
+from simulator.verify.printing import print_verified
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -23,11 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _root() -> None:
-    """Keeps ``run`` a subcommand although it is the only one."""
 
 
 @app.command()
@@ -63,6 +60,22 @@ def run(
         _refuse(error)
     typer.echo(summary(results))
     if not all(result.passed for result in results):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings: gzipped JSON lines.", metavar="FILE…")
+    ],
+) -> None:
+    """Replay recordings of real Kubernetes and KEDA components; exit 1 where we disagree."""
+    try:
+        results = verify_files(files)
+    except BadInputError as error:
+        _refuse(error)
+    print_verified(results)
+    if any(verified.short for verified in results):
         raise typer.Exit(EXIT_FAILED)
 
 

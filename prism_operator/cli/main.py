@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.main import get_command
 
 from prism_operator import __version__
-from prism_operator.adapters.errors import ConnectError
 from prism_operator.api.crd import render_crds
+from prism_operator.cli.entry import run_app
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
 from prism_operator.cli.run import RunFlags, run_operator
@@ -178,31 +177,7 @@ def version() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command and exits: 0 when done, 1 for a bug, 2 with one line for bad input."""
-    sys.exit(_run(sys.argv[1:] if args is None else args))
-
-
-def _run(args: Sequence[str]) -> int:
-    command = get_command(app)
-    try:
-        return int(
-            command.main(
-                list(args) or ["--help"], prog_name="prism-operator", standalone_mode=False
-            )
-            or 0
-        )
-    except (UsageError, ConnectError) as error:
-        message = str(error)
-    except typer.Exit as done:
-        return done.exit_code
-    except typer.Abort:
-        return 130
-    except Exception as error:
-        # Errors of flags are click's, whichever click typer brings along.
-        if not hasattr(error, "format_message"):
-            raise
-        message = error.format_message()
-    print(f"prism-operator: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    sys.exit(run_app(app, "prism-operator", sys.argv[1:] if args is None else args))
 
 
 def _split(values: Sequence[str]) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ def _run(
         streams=streams,
         identity=f"{socket.gethostname()}_{uuid.uuid4()}",
     )
+    metrics.count_with(operator.census)
     driver = Driver(operator, clock=clock, workers=options.workers, wake=wake)
     servers = _serve(flags, operator, metrics)
     _stop_on_signals(driver)

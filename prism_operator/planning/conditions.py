@@ -46,6 +46,12 @@ _OCCASIONAL: Final = {
     EVEN_ADMIN_REPLICAS: "Resolved",
     SCALER_READY: "NotEnabled",
 }
+# Types that tell of something bad when they are true.
+BAD_WHEN_TRUE: Final = (
+    DEGRADED,
+    STALLED,
+    *(name for name in _OCCASIONAL if name not in (PAUSED, SCALER_READY)),
+)
 
 NOT_CHECKED: Final = "NotChecked"
 INVALID_SPEC: Final = "InvalidSpec"

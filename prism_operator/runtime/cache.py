@@ -101,6 +101,11 @@ class Cache:
         objects = self._objects.get(resource, {})
         return [ref for ref in objects if namespace in ("", ref.namespace)]
 
+    def everything(self) -> dict[Resource, Sequence[Json]]:
+        """All objects by resource, in no order: a copy, so that no lock is held to look at it."""
+        with self.lock:
+            return {resource: tuple(found.values()) for resource, found in self._objects.items()}
+
     # -- what the reflectors say
 
     def replace(self, resource: Resource, namespace: str, listed: Listed) -> None:

@@ -118,6 +118,7 @@ class Elector:
         self._observed_s = 0.0
         self._next_s: float | None = clock.monotonic_s()
         self._trouble: Reason | None = None
+        metrics.leading(name, False)
 
     def term(self) -> int | None:
         """See ``Leadership``."""

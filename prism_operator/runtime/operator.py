@@ -35,7 +35,7 @@ from prism_operator.api.meta import (
 from prism_operator.planning import PLANNERS, Planner
 from prism_operator.planning.nodes import lasting_facts
 from prism_operator.planning.settings import Settings
-from prism_operator.ports import Clock, Metrics, Reader, Writer
+from prism_operator.ports import Census, Clock, Metrics, Reader, Writer
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import (
     Cache,
@@ -44,6 +44,7 @@ from prism_operator.runtime.cache import (
     identity_unless_ours,
     scaling_facts,
 )
+from prism_operator.runtime.census import take_census
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
@@ -247,6 +248,11 @@ class Operator:
             stopping=self._stopping,
             now_s=self._clock.monotonic_s(),
         )
+
+    def census(self) -> Census:
+        """The state behind the metrics, without holding up anybody."""
+        leads = self._started and self.leadership.term() is not None
+        return take_census(self.cache, self.reflectors, count_objects=leads)
 
     def _term(self) -> int | None:
         """The term we may work in, once everything is known that plans are made from."""

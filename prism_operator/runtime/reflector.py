@@ -7,6 +7,7 @@ stepped: nothing here waits.
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import structlog
 
@@ -38,6 +39,7 @@ class Reflector:
         self.resource = resource
         self.namespace = namespace
         self.synced = False  # the cache holds what there is, as far as we may know it
+        self.restarts: Counter[str] = Counter()  # of watches that ended, by the reason
         self._heard_s = clock.monotonic_s()  # when the server last said anything
         self._reader = reader
         self._cache = cache
@@ -111,6 +113,7 @@ class Reflector:
         ended = watch.ended()
         if ended is not None:
             self.close()
+            self.restarts[ended.reason.value] += 1
             self._cannot(ended)
         return news
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing
 
@@ -11,9 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from prism_operator.adapters.clock import SystemClock
 from prism_operator.adapters.health import HealthServer, metrics_page, parse_address, verdict_page
-from prism_operator.adapters.metrics import PrometheusMetrics
+from prism_operator.adapters.metrics import METRICS, PrometheusMetrics
 from prism_operator.api.meta import DEPLOYMENT
-from prism_operator.ports import Clock, Metrics
+from prism_operator.ports import Census, Clock, Metrics, ObjectCounts
 
 
 def samples(metrics):
@@ -24,6 +25,10 @@ def samples(metrics):
             labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
             found.setdefault(sample.name, {})[labels] = sample.value
     return found
+
+
+def _counts(stacks):
+    return ObjectCounts(stacks, {("hpa", "Pending"): 4}, {}, {}, {}, {})
 
 
 class TestMetrics:
@@ -43,11 +48,14 @@ class TestMetrics:
         found = samples(metrics)
 
         ours, queue = "controller=prismstack", "controller=prismstack,name=prismstack"
-        assert found["controller_runtime_reconcile_total"] == {
+        reconciles = found["controller_runtime_reconcile_total"]
+        assert {labels: n for labels, n in reconciles.items() if ours in labels} == {
             f"{ours},result=success": 1,
             f"{ours},result=error": 1,
+            f"{ours},result=requeue": 0,
+            f"{ours},result=requeue_after": 0,
         }
-        assert found["controller_runtime_reconcile_errors_total"] == {ours: 1}
+        assert found["controller_runtime_reconcile_errors_total"][ours] == 1
         assert found["controller_runtime_reconcile_time_seconds_count"] == {ours: 2}
         buckets = found["controller_runtime_reconcile_time_seconds_bucket"]
         assert (buckets[f"{ours},le=0.01"], buckets[f"{ours},le=0.025"]) == (0, 2)
@@ -69,6 +77,52 @@ class TestMetrics:
         first.queue_added("prismstack")
 
         assert "workqueue_adds_total" not in samples(second)
+
+    def test_an_operator_is_counted_when_it_is_scraped(self):
+        metrics = PrometheusMetrics()
+        stacks = {"Running": 1}
+        metrics.count_with(lambda: Census(_counts(stacks), cached={"Node": 3}))
+        assert samples(metrics)["prism_stacks"] == {"phase=Running": 1}
+
+        stacks["Running"] = 2
+        found = samples(metrics)
+        assert found["prism_stacks"] == {"phase=Running": 2}
+        assert found["prism_patterns"] == {"phase=Pending,scaler=hpa": 4}
+        assert found["prism_operator_cache_objects"] == {"kind=Node": 3}
+
+    def test_who_does_not_lead_tells_nothing_about_objects_but_all_about_itself(self):
+        metrics = PrometheusMetrics()
+        metrics.count_with(lambda: Census(watch_restarts={("Node", "Gone"): 2}))
+        found = samples(metrics)
+
+        assert "prism_stacks" not in found
+        assert found["prism_operator_watch_restarts_total"] == {"kind=Node,reason=Gone": 2}
+
+    def test_names_help_and_types_are_as_promtool_wants_them(self):
+        metrics = PrometheusMetrics()
+        metrics.count_with(lambda: Census(_counts({"Running": 1}), {"Node": 1}, {}, {"Node": 0.0}))
+        families = {f.name: f for f in text_string_to_metric_families(metrics.expose().decode())}
+
+        for spec in METRICS:
+            family = families[spec.name.removesuffix("_total")]
+            assert (family.type, family.documentation) == (spec.type, spec.help)
+            assert re.fullmatch(r"[a-z][a-z0-9_]*[a-z0-9]", spec.name)
+            assert spec.name.endswith("_total") == (spec.type == "counter")
+            assert not re.search(r"_(count|sum|bucket|milliseconds|ms|minutes|kb|mb)$", spec.name)
+            assert not spec.help.endswith(".")
+            assert all(re.fullmatch(r"[a-z][a-z_]*", label) for label in spec.labels)
+            assert not {"le", "quantile", "namespace", "pod", "instance"} & set(spec.labels)
+            for sample in family.samples:
+                assert set(sample.labels) - {"le"} == set(spec.labels)
+        assert len({spec.name for spec in METRICS}) == len(METRICS)
+
+    def test_no_series_is_there_that_the_reference_does_not_list(self):
+        own = {spec.name.removesuffix("_total") for spec in METRICS}
+        names = {
+            f.name for f in text_string_to_metric_families(PrometheusMetrics().expose().decode())
+        }
+
+        assert {n for n in names if not n.startswith(("process_", "python_"))} <= own
 
     def test_the_process_tells_its_memory(self):
         assert samples(PrometheusMetrics())["process_resident_memory_bytes"][""] > 1e6

@@ -191,3 +191,14 @@ def test_an_event_of_a_deleted_uid_does_not_return_after_a_new_list() -> None:
     mirror.run()  # a list from a server's cache that is behind: it still has "a"
 
     assert mirror.names() == []
+
+
+def test_watches_that_ended_are_counted_by_reason() -> None:
+    mirror = Mirror()
+    mirror.run()
+    mirror.watch.end = Failed(Reason.TRANSIENT, "the server ended the watch")
+    mirror.run()
+    mirror.watch.end = Failed(Reason.GONE, "too old")
+    mirror.run(seconds=1)
+
+    assert mirror.reflector.restarts == {"Transient": 1, "Gone": 1}

@@ -111,13 +111,14 @@ class World:
         leader_elect: bool = False,
         watch_namespaces: tuple[str, ...] = (),
         seed: int = 0,
+        settings: Settings | None = None,
     ) -> Operator:
         more = {} if planners is None else {"planners": planners}
         return Operator(
             reader=self.reader(identity),
             writer=self.writer(identity),
             clock=self.clock,
-            settings=Settings(),
+            settings=settings or Settings(),
             options=Options(
                 watch_namespaces=watch_namespaces,
                 leader_elect=leader_elect,

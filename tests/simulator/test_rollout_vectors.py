@@ -1,22 +1,20 @@
 """Our Deployment, ReplicaSet and disruption controllers decide what the recorded real ones did."""
 
-import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.simulator.recorded import replay
+from simulator.verify.files import read_cases
+from simulator.verify.rollout import timeline_of
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "rollout.jsonl.gz"
-with gzip.open(VECTORS) as lines:
-    CASES: list[dict[str, Any]] = [json.loads(line) for line in lines]
+CASES: list[dict[str, Any]] = [case for _, case in read_cases(VECTORS)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_rollout_goes_as_recorded_at_every_instant(case: dict[str, Any]) -> None:
-    ours = {step["t"]: step for step in replay(case)}
+    ours = {step["t"]: step for step in timeline_of(case)}
     real = {step["t"]: step for step in case["timeline"]}
 
     assert ours == real

@@ -1,13 +1,15 @@
-"""A minimal API server in which recorded rollouts are replayed, and the fates of their pods.
+"""Recordings of the Deployment, ReplicaSet and disruption controllers: TestRolloutVectors.
 
-It is what stood around the real controllers when they were recorded: resource versions and
-conflicts, generations, status apart from spec, graceful deletion, whole-second timestamps with a
-serial below the second in creationTimestamp, so that nothing is left to the order of a map.
+They are replayed in a minimal API server. It is what stood around the real controllers when they
+were recorded: resource versions and conflicts, generations, status apart from spec, graceful
+deletion, whole-second timestamps with a serial below the second in creationTimestamp, so that
+nothing is left to the order of a map.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prism_operator.api.meta import (
@@ -28,13 +30,46 @@ from simulator.controllers.disruption import DisruptionController
 from simulator.controllers.objects import condition, is_deleting, phase, unix_ns
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.world import Change, RefusedError
+from simulator.verify.agreement import Agreement
+
+NAME = "rollout"
+INSTANTS, FINAL = "instants", "final state"
+REQUIRED: Mapping[str, float] = {INSTANTS: 0.99}
 
 T0_S = 946_684_800  # 2000-01-01, when recordings begin
 T0 = "2000-01-01T00:00:00"
 NAMESPACE, APP = "default", "runner"
 
 
+def recognises(case: Json) -> bool:
+    """Whether a case is one of these recordings."""
+    return {"fates", "inputs", "timeline", "until"} <= case.keys()
+
+
+def replay(case: Json, agreement: Agreement) -> None:
+    """Compares the timeline instant by instant, and where it ends."""
+    ours, recorded = timeline_of(case), case["timeline"]
+    ours_at = {step["t"]: step for step in ours}
+    recorded_at = {step["t"]: step for step in recorded}
+    inputs = {key: case[key] for key in ("spec", "pdb", "inputs")}
+    for t in sorted(ours_at.keys() | recorded_at.keys()):
+        compare = agreement.at(case["name"], f"t={t:g}", inputs)
+        compare(INSTANTS, recorded_at.get(t), ours_at.get(t))
+    compare = agreement.at(case["name"], "the end", inputs)
+    compare(FINAL, _last_state(recorded), _last_state(ours))
+
+
+def _last_state(timeline: list[Json]) -> Json:
+    """What the steps of a timeline, each with only what changed, add up to."""
+    state: Json = {"replicaSets": {}}
+    for step in timeline:
+        state["replicaSets"] |= step.get("replicaSets", {})
+        state |= {part: step[part] for part in ("deployment", "pdb") if part in step}
+    return state
+
+
 def us(seconds: float) -> int:
+    """Recorded seconds, which have whole milliseconds, as microseconds."""
     return round(seconds * 1000) * 1000
 
 
@@ -59,24 +94,29 @@ class RecordedWorld:
     # World
 
     def unix_us(self) -> int:
+        """See ``World``."""
         return T0_S * 1_000_000 + self.now_us
 
     def get(self, ref: Ref) -> Json | None:
+        """See ``World``."""
         return self.objects.get(ref)
 
-    def list(self, resource: Resource, namespace: str = "") -> list[Json]:
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Json]:  # noqa: ARG002 - one namespace
+        """See ``World``."""
         return list(self._by_resource.get(resource, {}).values())
 
-    def controlled_by(self, uid: str, resource: Resource) -> list[Json]:
+    def controlled_by(self, uid: str, resource: Resource) -> Sequence[Json]:
+        """See ``World``."""
         if resource == POD:
             return [self.objects[r] for _, r in sorted(self._pods_of.get(uid, {}).items())]
         mine = (o for o in self.list(resource) if controller_uid_of(o) == uid)
         return sorted(mine, key=uid_of)
 
     def event(self, about: Json, type_: str, reason: str, message: str) -> None:
-        pass
+        """See ``World``; nobody reads Events here."""
 
     def create(self, obj: Json) -> Json:
+        """See ``World``."""
         self._serial += 1
         meta = {**obj["metadata"], "uid": f"u{self._serial:06d}", "generation": 1}
         if obj["kind"] == "Pod":
@@ -94,6 +134,7 @@ class RecordedWorld:
         return self._store(ref, {**obj, "metadata": meta, "status": status})
 
     def update(self, obj: Json, subresource: str = "") -> Json:
+        """See ``World``."""
         ref = ref_of(obj)
         old = self.objects.get(ref)
         if old is None or uid_of(old) != uid_of(obj):
@@ -111,7 +152,8 @@ class RecordedWorld:
             new = {**new, "metadata": {**new["metadata"], "generation": generation}}
         return old if new == old else self._store(ref, new)
 
-    def delete(self, ref: Ref, uid: str) -> None:
+    def delete(self, ref: Ref, uid: str) -> None:  # noqa: ARG002 - nothing comes back under its name
+        """See ``World``."""
         old = self.objects.get(ref)
         if old is None:
             raise RefusedError(Reason.NOT_FOUND, f"{ref} not found")
@@ -172,7 +214,7 @@ class RecordedWorld:
 
     def _fate(self, name: str) -> Json:
         i, k = _number(name)
-        fates = self.case["fates"][i]
+        fates: list[Json] = self.case["fates"][i]
         return fates[k % len(fates)]
 
     def _live(self, uid: str, fate: Json) -> None:
@@ -198,6 +240,7 @@ class RecordedWorld:
         heapq.heappush(self._pod_events, (self.now_us + us(after), uid, n, change))
 
     def next_pod_event_us(self) -> int | None:
+        """When something next happens to a pod."""
         return self._pod_events[0][0] if self._pod_events else None
 
     def let_pods_live(self) -> bool:
@@ -249,6 +292,7 @@ class RecordedWorld:
         raise AssertionError(f"no rest at {self.now_us / 1e6}")
 
     def next_us(self) -> int | None:
+        """When there will be something to do without another input."""
         queues = (self.deployments.queue, self.replica_sets.queue, self.budgets.queue)
         dues = [q.next_due_us() for q in queues]
         relative = [d - T0_S * 1_000_000 for d in dues if d is not None]
@@ -261,6 +305,7 @@ def _number(name: str) -> tuple[int, int]:
 
 
 def deployment_spec(recorded: Json) -> Json:
+    """A recorded spec with the template that its number stands for."""
     template = {
         "metadata": {"labels": {"app": APP}},
         "spec": {"containers": [{"name": "app", "image": f"app:{recorded['template']}"}]},
@@ -282,7 +327,7 @@ def _whole(ref: Ref, spec: Json) -> Json:
     }
 
 
-def replay(case: Json) -> list[Json]:
+def timeline_of(case: Json) -> list[Json]:
     """The timeline that our controllers make of a recorded case."""
     world = RecordedWorld(case)
     if case["pdb"]:

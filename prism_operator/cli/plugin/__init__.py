@@ -1,0 +1,1 @@
+"""The commands of ``kubectl prism``, one module each; ``app`` lists them."""

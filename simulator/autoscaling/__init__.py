@@ -1,0 +1,1 @@
+"""HorizontalPodAutoscaler and KEDA, as their controllers decide."""
