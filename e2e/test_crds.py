@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import yaml
 from pykube import HTTPClient, KubeConfig
 
 from e2e.cluster import Cluster, KubectlError
+from e2e.waiting import eventually
+from prism_operator.api.crd import build_crds
 from prism_operator.api.meta import PRISM_RESOURCES, Resource, resource_of
 from prism_operator.api.validation import parse
 from tests.api.builders import a_backend, a_namespace, a_pattern, a_stack
@@ -107,6 +110,66 @@ def test_change_is_rejected_with_the_reason(
     assert rejection.message in str(refused.value)
 
 
+@pytest.fixture
+def lenient_crds(cluster: Cluster, server: HTTPClient) -> Iterator[Callable[[], None]]:
+    """CRDs without a single rule, as of a time before there were any; gives the way back."""
+
+    def without_rules(schema: Any) -> Any:
+        if isinstance(schema, dict):
+            return {
+                key: without_rules(inner)
+                for key, inner in schema.items()
+                if key != "x-kubernetes-validations"
+            }
+        return [without_rules(inner) for inner in schema] if isinstance(schema, list) else schema
+
+    def apply(crds: Iterable[Any]) -> None:
+        texts = yaml.safe_dump_all(crds)
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=texts)
+
+    def refuses(expected: bool) -> None:
+        broken = in_namespace(a_backend(provider="redis"), "default")
+        assert (dry_run(server, broken)["kind"] == "Status") is expected
+
+    strict = build_crds()
+    apply([without_rules(crd) for crd in strict])
+    eventually(lambda: refuses(False))
+
+    def restore() -> None:
+        apply(strict)
+        eventually(lambda: refuses(True))
+
+    yield restore
+    apply(strict)
+
+
+def test_objects_older_than_a_rule_can_still_be_worked_with(
+    cluster: Cluster, namespace: str, lenient_crds: Callable[[], None]
+) -> None:
+    url = {"url": "redis://me:hunter2@redis:6379"}
+    old = in_namespace(a_backend(provider="redis", connection=url), namespace)
+    tolerations = [{"key": "a", "operator": "Exists", "value": "b"}]
+    pattern = in_namespace(a_pattern(placement={"tolerations": tolerations}), namespace)
+    where = f"--namespace={namespace}"
+    cluster.kubectl("create", "--filename=-", stdin=yaml.safe_dump_all([old, pattern]))
+
+    lenient_crds()
+
+    cluster.kubectl("annotate", "pbackend/backend", "a=b", where)
+    finalizer = '{"metadata":{"finalizers":["prism.io/provisioned"]}}'
+    cluster.kubectl("patch", "pbackend/backend", "--type=merge", f"--patch={finalizer}", where)
+    cluster.kubectl("scale", "prismpattern/pattern", "--replicas=3", where)
+    status = '{"status":{"phase":"Running"}}'
+    for kind in ("pbackend/backend", "ppattern/pattern"):
+        patch = ("patch", kind, "--subresource=status", "--type=merge", f"--patch={status}", where)
+        cluster.kubectl(*patch)
+    edit = '{"spec":{"connection":{"url":"redis://me:hunter2@other:6379"}}}'
+    with pytest.raises(KubectlError, match="holds a user name or password"):
+        cluster.kubectl("patch", "pbackend/backend", "--type=merge", f"--patch={edit}", where)
+    none = '{"metadata":{"finalizers":null}}'
+    cluster.kubectl("patch", "pbackend/backend", "--type=merge", f"--patch={none}", where)
+
+
 def test_namespace_of_a_stack_keeps_its_id(cluster: Cluster, namespace: str) -> None:
     def stack(**ids: str) -> str:
         namespaces = [{"name": name, "namespaceId": ident} for name, ident in ids.items()]
@@ -136,6 +199,15 @@ def test_namespace_of_a_stack_keeps_its_id(cluster: Cluster, namespace: str) -> 
             "Duplicate value",
         ),
         (a_pattern(resources={"requests": {"cpu": "banana"}}), "should match"),
+        (a_pattern(resources={"requests": {"cpu": "-500m"}}), "should match"),
+        (
+            a_pattern(placement={"tolerations": [{"key": "a", "operator": "In"}]}),
+            'supported values: "Exists", "Equal"',
+        ),
+        (
+            a_pattern(strategy={"type": "OnDelete"}),
+            'supported values: "RollingUpdate", "Recreate"',
+        ),
         (a_backend(type="blockchain"), 'supported values: "messaging", "database"'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

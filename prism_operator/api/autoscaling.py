@@ -17,7 +17,7 @@ from prism_operator.api.fields import (
     Upstream,
 )
 from prism_operator.api.meta import Json
-from prism_operator.api.rules import Rule
+from prism_operator.api.rules import Rule, Shown
 
 
 class AuthenticationRef(Model):
@@ -29,8 +29,46 @@ class AuthenticationRef(Model):
     """Kind of the object; TriggerAuthentication when not given."""
 
 
+# Whose pods' own use is measured, by the metrics server: KEDA knows less to do with them.
+RESOURCE_TRIGGERS = ("cpu", "memory")
+_IS_RESOURCE = "self.type in ['cpu', 'memory']"
+
+
 class Trigger(Model):
     """One source of scaling events for KEDA."""
+
+    RULES = (
+        Rule(
+            cel=f"!has(self.metricType) || self.metricType == 'AverageValue' || (self.metricType"
+            f" == 'Utilization') == ({_IS_RESOURCE})",
+            holds=lambda trigger: (
+                trigger.metric_type in (None, "AverageValue")
+                or (trigger.metric_type == "Utilization") == (trigger.type in RESOURCE_TRIGGERS)
+            ),
+            message="{metricType} is not for a trigger of type {type}: Utilization goes with cpu"
+            " and memory, Value with all others, AverageValue with each",
+            at="metricType",
+        ),
+        Rule(
+            cel="!self.useCachedMetrics || !(self.type in ['cpu', 'memory', 'cron'])",
+            holds=lambda trigger: (
+                not trigger.use_cached_metrics or trigger.type not in (*RESOURCE_TRIGGERS, "cron")
+            ),
+            message="a trigger of type {type} has no metrics that could be cached: remove"
+            " useCachedMetrics",
+            at="useCachedMetrics",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            cel=f"!has(self.authenticationRef) || !({_IS_RESOURCE})",
+            holds=lambda trigger: (
+                trigger.authentication_ref is None or trigger.type not in RESOURCE_TRIGGERS
+            ),
+            message="a trigger of type {type} takes no credentials: remove authenticationRef",
+            at="authenticationRef",
+            reason="FieldValueForbidden",
+        ),
+    )
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
     """KEDA scaler, such as kafka, nats-jetstream, aws-sqs-queue or cpu."""
@@ -154,9 +192,52 @@ class Autoscaling(Model):
         Rule(
             cel="!has(self.triggers) || self.triggers.all(t, !has(t.name)"
             " || self.triggers.exists_one(u, has(u.name) && u.name == t.name))",
-            holds=lambda scaling: scaling.trigger_names_are_distinct,
-            message="two triggers have the same name",
+            holds=lambda scaling: not scaling.repeated_trigger_names,
+            message="two triggers have the name {name}: rename one",
             at="triggers",
+            shown=(
+                Shown(
+                    "name",
+                    "self.triggers.filter(t, has(t.name) && !self.triggers.exists_one(u,"
+                    " has(u.name) && u.name == t.name))[0].name",
+                    lambda scaling: scaling.repeated_trigger_names[0],
+                ),
+            ),
+        ),
+        Rule(
+            cel="!self.enabled || self.minReplicas > 0 || !has(self.triggers)"
+            " || size(self.triggers) == 0"
+            " || self.triggers.exists(t, !(t.type in ['cpu', 'memory']))",
+            holds=lambda scaling: (
+                not scaling.enabled
+                or scaling.min_replicas > 0
+                or not scaling.triggers
+                or scaling.has_external_trigger
+            ),
+            message="0 needs a trigger that is not of type cpu or memory: without pods nothing"
+            " would ever ask for one",
+            at="minReplicas",
+        ),
+        Rule(
+            cel=f"!self.enabled || !has(self.fallback) || {_IS_KEDA}",
+            holds=lambda scaling: (
+                not scaling.enabled
+                or scaling.fallback is None
+                or scaling.effective_scaler == "keda"
+            ),
+            message="fallback needs scaler keda: a HorizontalPodAutoscaler has none",
+            at="fallback",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            cel="!has(self.fallback) || !has(self.triggers) || size(self.triggers) == 0"
+            " || self.triggers.exists(t, !(t.type in ['cpu', 'memory']))",
+            holds=lambda scaling: (
+                scaling.fallback is None or not scaling.triggers or scaling.has_external_trigger
+            ),
+            message="fallback needs a trigger that is not of type cpu or memory: KEDA never fails"
+            " to read those",
+            at="fallback",
         ),
     )
 
@@ -214,7 +295,12 @@ class Autoscaling(Model):
         return "keda" if self.triggers and not self.has_hpa_metrics else "hpa"
 
     @property
-    def trigger_names_are_distinct(self) -> bool:
-        """Whether no two triggers have the same name."""
+    def has_external_trigger(self) -> bool:
+        """Whether a trigger measures something else than the pods' own use."""
+        return any(trigger.type not in RESOURCE_TRIGGERS for trigger in self.triggers)
+
+    @property
+    def repeated_trigger_names(self) -> list[str]:
+        """The names that more than one trigger has."""
         names = [trigger.name for trigger in self.triggers if trigger.name is not None]
-        return len(names) == len(set(names))
+        return [name for name in dict.fromkeys(names) if names.count(name) > 1]

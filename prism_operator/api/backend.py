@@ -9,6 +9,7 @@ from pydantic import Field
 from prism_operator.api.common import ConnectionSecretRef, HealthCheck, PrismObject, Status, Tls
 from prism_operator.api.fields import Bool, LongText, Model, NamespaceNames, ShortText, Text
 from prism_operator.api.rules import Rule
+from prism_operator.api.urls import no_credentials
 
 BackendType: TypeAlias = Literal["messaging", "database", "cache", "queue", "storage"]
 Provider: TypeAlias = Annotated[
@@ -52,12 +53,13 @@ class Connection(Model):
             at="url",
             reason="FieldValueForbidden",
         ),
+        no_credentials("url", lambda connection: connection.url),
         Rule(
             cel="has(self.url) || has(self.secretRef)",
             holds=lambda connection: (
                 connection.url is not None or connection.secret_ref is not None
             ),
-            message="neither url nor secretRef is given",
+            message="neither url nor secretRef is given: set one",
             at="url",
             reason="FieldValueRequired",
         ),

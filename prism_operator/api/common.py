@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -29,8 +30,7 @@ from prism_operator.api.fields import (
     Upstream,
 )
 from prism_operator.api.meta import Json
-from prism_operator.api.quantities import parse_quantity
-from prism_operator.api.rules import Rule
+from prism_operator.api.rules import Rule, Shown
 
 
 class ObjectMeta(Model):
@@ -86,8 +86,22 @@ class ObjectReference(Model):
     """Namespace of the object; the referring object's own when not given."""
 
 
+_SECRET_KEY = "^[-._a-zA-Z0-9]+$"  # noqa: S105 - the form of a key's name
+
+
+def _is_secret_key(field: str) -> Rule:
+    return Rule(
+        cel=f"self.{field}.matches('{_SECRET_KEY}')",
+        holds=lambda keys: re.search(_SECRET_KEY, getattr(keys, field)) is not None,
+        message=f'"{{{field}}}" is no key of a Secret: letters, digits, - _ and . only',
+        at=field,
+    )
+
+
 class SecretKeys(Model):
     """Which keys of a Secret hold what. Without it: `url`, `username` and `password`."""
+
+    RULES = tuple(_is_secret_key(key) for key in ("url", "username", "password"))
 
     url: ShortText = "url"
     """Key that holds the connection URL."""
@@ -129,6 +143,13 @@ class HealthCheck(Model):
             cel="duration(self.timeout) > duration('0s')",
             holds=lambda check: check.timeout_s > 0,
             message="{timeout} is not longer than 0s",
+            at="timeout",
+        ),
+        Rule(
+            cel="duration(self.timeout) <= duration(self.interval)",
+            holds=lambda check: check.timeout_s <= check.interval_s,
+            message="{timeout} is longer than interval {interval}: checks would overtake each"
+            " other",
             at="timeout",
         ),
     )
@@ -173,29 +194,6 @@ class Probes(Model):
     """Holds the other probes back until it succeeds."""
 
 
-def _requests_fit_limits(resources: Json | None) -> bool:
-    if resources is None:
-        return True
-    limits = resources.get("limits") or {}
-    return all(
-        parse_quantity(amount) <= parse_quantity(limits[name])
-        for name, amount in (resources.get("requests") or {}).items()
-        if name in limits
-    )
-
-
-REQUESTS_WITHIN_LIMITS = Rule(
-    cel="!has(self.resources) || !has(self.resources.requests)"
-    " || !has(self.resources.limits) || self.resources.requests.all(name,"
-    " !(name in self.resources.limits)"
-    " || quantity(string(self.resources.requests[name]))"
-    ".compareTo(quantity(string(self.resources.limits[name]))) <= 0)",
-    holds=lambda model: _requests_fit_limits(model.resources),
-    message="a request exceeds its limit",
-    at="resources.requests",
-)
-
-
 Strategy: TypeAlias = Literal[
     "MultiZone",
     "MultiRegion",
@@ -220,7 +218,6 @@ class Placement(Model):
             at="nodeSelector",
             reason="FieldValueRequired",
         ),
-        REQUESTS_WITHIN_LIMITS,
     )
 
     strategy: Strategy | None = None
@@ -246,6 +243,17 @@ class Placement(Model):
 # Labels the operator sets itself; a Deployment's selector or a Service depends on them.
 RESERVED_LABELS = ("app", "component", "stack", "pattern", "backend", "runner")
 RESERVED_LABEL_PREFIX = "app.kubernetes.io/"
+_IS_RESERVED = (
+    f"key in [{', '.join(repr(label) for label in RESERVED_LABELS)}]"
+    f" || key.startsWith('{RESERVED_LABEL_PREFIX}')"
+)
+# Not the whole grammar: what no registry could ever mean.
+_IMAGE = "^[A-Za-z0-9][-A-Za-z0-9._/:@+]*$"
+
+
+def is_reserved_label(key: str) -> bool:
+    """Whether the operator sets the label itself."""
+    return key in RESERVED_LABELS or key.startswith(RESERVED_LABEL_PREFIX)
 
 
 class Component(Model):
@@ -253,21 +261,28 @@ class Component(Model):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.podLabels) || !self.podLabels.exists(key, key in ["
-            + ", ".join(f"'{label}'" for label in RESERVED_LABELS)
-            + f"] || key.startsWith('{RESERVED_LABEL_PREFIX}'))",
-            holds=lambda component: (
-                not any(
-                    key in RESERVED_LABELS or key.startswith(RESERVED_LABEL_PREFIX)
-                    for key in component.pod_labels
-                )
-            ),
-            message=f"the operator sets {', '.join(RESERVED_LABELS)} and {RESERVED_LABEL_PREFIX}"
-            " labels itself",
+            cel=f"!has(self.podLabels) || !self.podLabels.exists(key, {_IS_RESERVED})",
+            holds=lambda component: not any(map(is_reserved_label, component.pod_labels)),
+            message="{label} is a label that the operator sets itself, as it does"
+            f" {', '.join(RESERVED_LABELS)} and {RESERVED_LABEL_PREFIX}*: use another",
             at="podLabels",
             reason="FieldValueForbidden",
+            shown=(
+                Shown(
+                    "label",
+                    f"self.podLabels.filter(key, {_IS_RESERVED})[0]",
+                    lambda component: next(filter(is_reserved_label, component.pod_labels)),
+                ),
+            ),
         ),
-        REQUESTS_WITHIN_LIMITS,
+        Rule(
+            cel=f"!has(self.image) || self.image.matches('{_IMAGE}')",
+            holds=lambda component: (
+                component.image is None or re.search(_IMAGE, component.image) is not None
+            ),
+            message='"{image}" is no reference of an image: write registry/name:tag without spaces',
+            at="image",
+        ),
     )
 
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None

@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from prism_operator.api.durations import DURATION_PATTERN
 from prism_operator.api.meta import Json
 from prism_operator.api.rules import Rule
-from prism_operator.api.upstream import misshapen
+from prism_operator.api.upstream import flaw_of
 
 
 class Model(BaseModel):
@@ -84,14 +84,9 @@ class Upstream:
         # A list holds values of the type; a single one is an object, never a list.
         items = enumerate(value) if isinstance(value, list) else [("", value)]
         for index, item in items:
-            if (found := misshapen(item, self.definition)) is not None:
+            if (flaw := flaw_of(item, self.definition)) is not None:
                 place = f"[{index}]" if isinstance(value, list) else ""
-                context = {
-                    "path": place + found.path,
-                    "value": found.value,
-                    "expected": found.expected,
-                }
-                raise PydanticCustomError("misshapen", "misshapen", context)
+                raise PydanticCustomError("flaw", "flaw", {"flaw": flaw, "item": place})
         return value
 
     def __get_pydantic_json_schema__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +19,24 @@ class ProxyRef(ObjectReference):
 
 class RateLimit(Model):
     """Requests allowed."""
+
+    RULES = (
+        Rule(
+            cel="!has(self.burstSize) || has(self.requestsPerSecond)",
+            holds=lambda limit: limit.burst_size is None or limit.requests_per_second is not None,
+            message="burstSize {burstSize} stands without requestsPerSecond: set that too",
+            at="requestsPerSecond",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            cel="!has(self.burstSize) || self.burstSize > 0 || !has(self.requestsPerSecond)"
+            " || self.requestsPerSecond == 0",
+            holds=lambda limit: limit.burst_size != 0 or not limit.requests_per_second,
+            message="0 lets no request pass, whatever requestsPerSecond {requestsPerSecond} says:"
+            " set at least 1, or leave it out",
+            at="burstSize",
+        ),
+    )
 
     requests_per_second: LongCount | None = None
     """Requests a second, on average."""
@@ -36,8 +55,31 @@ class Quotas(Model):
     """Requests allowed."""
 
 
+_ISSUER = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+_ISSUER_CEL = f"r'{_ISSUER}'"
+
+
 class Auth(Model):
     """Who may use the namespace."""
+
+    RULES = (
+        Rule(
+            cel="!has(self.oidcClientId) || has(self.oidcIssuer)",
+            holds=lambda auth: auth.oidc_client_id is None or auth.oidc_issuer is not None,
+            message="oidcClientId {oidcClientId} stands without oidcIssuer: set the issuer's URL",
+            at="oidcIssuer",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            cel=f"!has(self.oidcIssuer) || self.oidcIssuer.matches({_ISSUER_CEL})",
+            holds=lambda auth: (
+                auth.oidc_issuer is None or re.search(_ISSUER, auth.oidc_issuer) is not None
+            ),
+            message="is no URL of an OpenID Connect issuer: write https://host/path, without user"
+            " information, query or fragment",
+            at="oidcIssuer",
+        ),
+    )
 
     oidc_issuer: Annotated[str, Field(max_length=2048)] | None = None
     """URL of the OpenID Connect issuer."""

@@ -10,7 +10,6 @@ from pydantic import Field
 from prism_operator.api.autoscaling import Autoscaling
 from prism_operator.api.backend import BackendType, Provider, provider_from_name, provider_from_url
 from prism_operator.api.common import (
-    REQUESTS_WITHIN_LIMITS,
     Component,
     ConnectionSecretRef,
     HealthCheck,
@@ -48,7 +47,8 @@ from prism_operator.api.pattern import (
     PatternService,
     PatternType,
 )
-from prism_operator.api.rules import Rule
+from prism_operator.api.rules import Rule, Shown
+from prism_operator.api.urls import USER_INFORMATION, has_user_information, no_credentials
 
 _PERCENTAGE = "^([1-9][0-9]?|100)%$"
 # At most 57 characters, so that "-proxy" and "-admin" fit a label; a Service starts with a letter.
@@ -114,6 +114,12 @@ class LeaderElection(Model):
     """How the admins agree on a leader."""
 
     RULES = (
+        Rule(
+            cel="duration(self.leaseDuration) >= duration('1s')",
+            holds=lambda election: election.lease_duration_s >= 1,
+            message="{leaseDuration} is shorter than 1s, the unit a Lease counts in",
+            at="leaseDuration",
+        ),
         Rule(
             cel="duration(self.renewDeadline) < duration(self.leaseDuration)",
             holds=lambda election: election.renew_deadline_s < election.lease_duration_s,
@@ -232,6 +238,7 @@ class StackBackend(Model):
             at="connectionString",
             reason="FieldValueForbidden",
         ),
+        no_credentials("connectionString", lambda backend: backend.connection_string),
         Rule(
             cel="has(self.connectionString) || has(self.secretRef)"
             " || (has(self.provider) ? self.provider : self.name) == 'memstore'",
@@ -295,6 +302,16 @@ class StackNamespace(NamespaceSettings):
 class Tracing(Model):
     """Where traces go."""
 
+    RULES = (
+        Rule(
+            cel=f"!has(self.endpoint) || !self.endpoint.matches('{USER_INFORMATION}')",
+            holds=lambda tracing: not has_user_information(tracing.endpoint),
+            message="holds a user name or password, which would be readable in the pods: leave it"
+            " out",
+            at="endpoint",
+        ),
+    )
+
     endpoint: Annotated[str, Field(max_length=2048)] | None = None
     """URL of the trace collector."""
 
@@ -320,7 +337,25 @@ class Observability(Model):
 class PrismStackSpec(Model):
     """What the stack should be."""
 
-    RULES = (REQUESTS_WITHIN_LIMITS,)
+    RULES = (
+        Rule(
+            cel="!has(self.namespaces) || self.namespaces.all(n, has(n.proxyRef)"
+            " || self.namespaces.exists_one(m, !has(m.proxyRef)"
+            " && m.namespaceId == n.namespaceId))",
+            holds=lambda spec: not spec.repeated_namespace_ids,
+            message="two namespaces on the stack's proxy have the namespaceId {id}: one of them"
+            " would never be provisioned",
+            at="namespaces",
+            shown=(
+                Shown(
+                    "id",
+                    "self.namespaces.filter(n, !has(n.proxyRef) && !self.namespaces.exists_one(m,"
+                    " !has(m.proxyRef) && m.namespaceId == n.namespaceId))[0].namespaceId",
+                    lambda spec: spec.repeated_namespace_ids[0],
+                ),
+            ),
+        ),
+    )
 
     proxy: ProxySpec = ProxySpec()
     """The proxy. One replica with all defaults when not given."""
@@ -342,6 +377,12 @@ class PrismStackSpec(Model):
     """Affinity of every component that has none of its own."""
     resources: Resources | None = None
     """CPU and memory of every component that has none of its own."""
+
+    @property
+    def repeated_namespace_ids(self) -> list[str]:
+        """The ids that more than one namespace on the stack's own proxy has."""
+        ids = [n.namespace_id for n in self.namespaces if n.proxy_ref is None]
+        return [found for found in dict.fromkeys(ids) if ids.count(found) > 1]
 
     @property
     def enabled_admin(self) -> AdminSpec | None:
@@ -378,6 +419,10 @@ class PrismStackStatus(Status):
     """How many of the components are ready, such as 3/4."""
 
 
+def _is_taken(stack: PrismStack, pattern: StackPattern) -> bool:
+    return pattern.name in (f"{stack.name}-proxy", f"{stack.name}-admin")
+
+
 class PrismStack(PrismObject):
     """A whole Prism deployment: proxy, admin, pattern runners, backends and tenant namespaces."""
 
@@ -392,12 +437,17 @@ class PrismStack(PrismObject):
         Rule(
             cel="!has(self.spec.patterns) || !self.spec.patterns.exists(p,"
             " p.name == self.metadata.name + '-proxy' || p.name == self.metadata.name + '-admin')",
-            holds=lambda stack: (
-                not {f"{stack.name}-proxy", f"{stack.name}-admin"}
-                & {pattern.name for pattern in stack.spec.patterns}
-            ),
-            message="a pattern has the name of the stack's proxy or admin",
+            holds=lambda stack: not any(_is_taken(stack, p) for p in stack.spec.patterns),
+            message="a pattern has the name {name} of the stack's proxy or admin: rename it",
             at="spec.patterns",
+            shown=(
+                Shown(
+                    "name",
+                    "self.spec.patterns.filter(p, p.name == self.metadata.name + '-proxy'"
+                    " || p.name == self.metadata.name + '-admin')[0].name",
+                    lambda stack: next(p.name for p in stack.spec.patterns if _is_taken(stack, p)),
+                ),
+            ),
         ),
     )
 

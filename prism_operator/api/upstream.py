@@ -15,9 +15,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from prism_operator.api.kubernetes_rules import BOUNDS, RULES
 from prism_operator.api.meta import Json
 
 RECORDED = Path(__file__).with_name("upstream.json")
@@ -41,18 +43,37 @@ ROOTS = (
 
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-_RESOURCES = "io.k8s.api.core.v1.ResourceRequirements"
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+# What rules look at must be bounded, or the API server reckons that they take too long.
+_BOUNDS = (
+    ("io.k8s.api.core.v1.ResourceRequirements", "limits", "maxProperties", 16),
+    ("io.k8s.api.core.v1.ResourceRequirements", "requests", "maxProperties", 16),
+    ("io.k8s.api.autoscaling.v2.HPAScalingRules", "policies", "maxItems", 32),
+    ("io.k8s.api.autoscaling.v2.HPAScalingRules", "selectPolicy", "maxLength", 253),
+    ("io.k8s.api.autoscaling.v2.HPAScalingPolicy", "type", "maxLength", 253),
+    ("io.k8s.api.autoscaling.v2.MetricSpec", "type", "maxLength", 253),
+    ("io.k8s.api.apps.v1.DeploymentStrategy", "type", "maxLength", 253),
+    ("io.k8s.api.core.v1.Toleration", "operator", "maxLength", 253),
+    ("io.k8s.api.core.v1.Toleration", "effect", "maxLength", 253),
+    ("io.k8s.api.core.v1.Toleration", "value", "maxLength", 253),
+    ("io.k8s.api.core.v1.TopologySpreadConstraint", "whenUnsatisfiable", "maxLength", 253),
+    ("io.k8s.api.core.v1.TopologySpreadConstraint", "nodeAffinityPolicy", "maxLength", 253),
+    ("io.k8s.api.core.v1.TopologySpreadConstraint", "nodeTaintsPolicy", "maxLength", 253),
+)
 _INTEGER_OR_STRING: Json = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],
     "x-kubernetes-int-or-string": True,
 }
 _KEPT = ("type", "format", "x-kubernetes-list-type", "x-kubernetes-list-map-keys")
-_DESCRIPTION_LENGTH = 80
+_DESCRIPTION_LENGTH = 60
 
 
 @cache
 def _recorded() -> Mapping[str, Json]:
     recorded: dict[str, Json] = json.loads(RECORDED.read_text())
+    for name, fields in BOUNDS.items():
+        for field, bounds in fields.items():
+            recorded[name]["properties"][field].update(bounds)
     return recorded
 
 
@@ -61,52 +82,83 @@ def schema_of(definition: str) -> Json:
 
     Raises KeyError for a type that is not recorded.
     """
-    return _inlined(_recorded()[definition])
+    return _inlined({"$ref": definition})
 
 
 @dataclass(frozen=True, slots=True)
-class Misshapen:
-    """A value that is not of its Kubernetes type: where it is, and what should be there.
+class Flaw:
+    """A part of a value that its Kubernetes type does not allow.
 
-    ``expected`` is empty for a required field that is absent.
+    ``told`` says what is wrong, or what should be there instead of ``value`` when ``misshapen``.
     """
 
     path: str
     value: object
-    expected: str
+    told: str
+    misshapen: bool = True
 
 
-def misshapen(value: object, definition: str) -> Misshapen | None:
-    """The first part of a value that has another shape than its type, None when there is none.
+def flaw_of(value: object, definition: str) -> Flaw | None:
+    """The first part of a value that is not as its type wants it, None when there is none.
 
     Unknown fields are tolerated. Raises KeyError for a type that is not recorded.
     """
-    return next(_misshapen(value, _recorded()[definition], ""), None)
+    return next(_flaws(value, {"$ref": definition}, ""), None)
 
 
-def _misshapen(value: object, schema: Json, path: str) -> Iterator[Misshapen]:
+def _flaws(value: object, schema: Json, path: str) -> Iterator[Flaw]:
     if "$ref" in schema:
-        schema = _recorded()[schema["$ref"]]
+        name = schema["$ref"]
+        yield from _flaws(value, _recorded()[name], path)
+        for rule in RULES.get(name, ()):  # of the right shape, or nobody asks for more
+            if (problem := rule.broken_by(value, partial(_value_at, value))) is not None:
+                yield Flaw(f"{path}.{rule.at}" if rule.at else path, value, problem, False)
+        return
     if "x-kubernetes-int-or-string" in schema:
         if not isinstance(value, int | str) or isinstance(value, bool):
-            yield Misshapen(path, value, "an integer or a string")
+            yield Flaw(path, value, "an integer or a string")
         elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
-            yield Misshapen(path, value, "a quantity such as 500m, 2, 512Mi or 1e3")
+            yield Flaw(path, value, "a quantity such as 500m, 2, 512Mi or 1e3")
+        elif isinstance(value, int) and value < schema.get("minimum", value):
+            yield Flaw(path, value, f"{value} is below {schema['minimum']}", misshapen=False)
         return
     types, expected = _TYPES[schema["type"]]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        yield Misshapen(path, value, expected)
+        yield Flaw(path, value, expected)
+    elif told := _out_of_bounds(value, schema):
+        yield Flaw(path, value, told, misshapen=False)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _misshapen(item, schema["items"], f"{path}[{index}]")
+            yield from _flaws(item, schema["items"], f"{path}[{index}]")
     elif isinstance(value, dict):
         for name in schema.get("required", ()):
             if name not in value:
-                yield Misshapen(f"{path}.{name}", None, "")
+                yield Flaw(f"{path}.{name}", None, "is required", False)
         known, others = schema.get("properties", {}), schema.get("additionalProperties")
         for name, below in value.items():
             if (field := known.get(name, others)) is not None:
-                yield from _misshapen(below, field, f"{path}.{name}")
+                yield from _flaws(below, field, f"{path}.{name}")
+
+
+def _out_of_bounds(value: Any, schema: Json) -> str | None:
+    """What is wrong with a value of the right type, in the words of ``validation``."""
+    if "enum" in schema and value not in schema["enum"]:
+        return f'"{value}" is not one of {", ".join(filter(None, schema["enum"]))}'
+    if "minimum" in schema and value < schema["minimum"]:
+        return f"{value} is below {schema['minimum']}"
+    if "maximum" in schema and value > schema["maximum"]:
+        return f"{value} is above {schema['maximum']}"
+    if "minLength" in schema and len(value) < schema["minLength"]:
+        return "is empty"
+    if "maxLength" in schema and len(value) > schema["maxLength"]:
+        return f"is longer than {schema['maxLength']} characters"
+    return None
+
+
+def _value_at(value: Any, path: str) -> object:
+    for name in path.split("."):
+        value = value[name]
+    return value
 
 
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -122,7 +174,10 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 def _inlined(schema: Json) -> Json:
     out = {key: value for key, value in schema.items() if key != "$ref"}
     if "$ref" in schema:
-        out = {**schema_of(schema["$ref"]), **out}
+        name = schema["$ref"]
+        out = {**_inlined(_recorded()[name]), **out}
+        if rules := [rule.to_schema() for rule in RULES.get(name, ())]:
+            out["x-kubernetes-validations"] = rules
     if "properties" in out:
         out["properties"] = {name: _inlined(s) for name, s in out["properties"].items()}
     for key in ("items", "additionalProperties"):
@@ -145,11 +200,10 @@ def record(documents: Iterable[Json]) -> dict[str, Json]:
     kept[_QUANTITY] = {
         **_INTEGER_OR_STRING,
         "maxLength": 32,
-        "pattern": r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        "minimum": 0,
+        "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
     }
     kept[_INT_OR_STRING] = _INTEGER_OR_STRING
-    for amounts in ("limits", "requests"):  # bounded, as rules compare them
-        kept[_RESOURCES]["properties"][amounts]["maxProperties"] = 16
     return dict(sorted(kept.items()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -67,8 +67,8 @@ def parse(obj: ReadOnlyJson) -> AnyPrism:
 def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
     rules, names = _rules_and_names(type(model))
     for rule in rules:
-        if (problem := _broken(rule, model, path)) is not None:
-            yield problem
+        if (told := rule.broken_by(model, partial(_value_of, model))) is not None:
+            yield Problem(_join(path, rule.at), told)
     for attribute, name in names:
         value = getattr(model, attribute)
         if isinstance(value, Model):
@@ -83,18 +83,6 @@ def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
 def _rules_and_names(model: type[Model]) -> tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]]:
     fields = model.model_fields.items()
     return tuple(model.rules()), tuple((name, field.alias or name) for name, field in fields)
-
-
-def _broken(rule: Rule, model: Model, path: str) -> Problem | None:
-    if rule.holds is None:
-        return None
-    try:
-        if rule.holds(model):
-            return None
-        message = rule.text(lambda name: _value_of(model, name))
-    except ValueError as error:  # a duration or quantity out of range
-        message = str(error)
-    return Problem(_join(path, rule.at), message)
 
 
 def _value_of(model: object, path: str) -> object:
@@ -117,10 +105,9 @@ def _problem(details: ErrorDetails) -> Problem:
         elif part not in ("int", "str", "constrained-str"):  # which side of a union it was
             path = _join(path, part)
     context = details.get("ctx") or {}
-    if details["type"] == "misshapen":  # in a Kubernetes type, below the field
-        path, expected = path + context["path"], context["expected"]
-        given = _shown(context["value"])
-        return Problem(path, f"{given} is not {expected}" if expected else "is required")
+    if (flaw := context.get("flaw")) is not None:  # in a Kubernetes type, below the field
+        told = f"{_shown(flaw.value)} is not {flaw.told}" if flaw.misshapen else flaw.told
+        return Problem(path + context["item"] + flaw.path, told)
     return Problem(path, _message(details["type"], context, details))
 
 

@@ -18,7 +18,6 @@ from prism_operator.api.validation import InvalidObject
 from prism_operator.planning.conditions import BACKEND_RESOLVED, Condition
 from prism_operator.planning.memo import parsed, remembered
 from prism_operator.planning.observed import Snapshot
-from prism_operator.planning.secrecy import has_user_information
 
 TLS_DIRECTORY: Final = "/etc/prism-backend-tls"
 _TLS_VOLUME: Final = "backend-tls"
@@ -108,13 +107,6 @@ def _connect(pattern: PrismPattern, backend: PrismBackend, found: Json, ref: Ref
         env = _secret_env(secret_ref)
         keys = (secret_ref.keys.url, secret_ref.keys.username, secret_ref.keys.password)
     elif connection is not None and connection.url is not None:
-        if has_user_information(connection.url):
-            return _unresolved(
-                "UrlHoldsCredentials",
-                f"spec.connection.url of {ref} holds a user name or password, which is not put "
-                "into the environment of pods: move it to a Secret and name that in "
-                "spec.connection.secretRef",
-            )
         env = [{"name": "PRISM_BACKEND_URL", "value": connection.url}]
     volumes, mounts = _tls_files(backend, pattern.namespace)
     if backend.spec.tls is not None and backend.spec.tls.enabled:

@@ -6,13 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from prism_operator.api.urls import has_user_information
+
 # RFC 3986: userinfo stands between "//" and "@" and holds no "/", "?" or "#".
 _USER_INFORMATION = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
-
-
-def has_user_information(text: str) -> bool:
-    """Whether the text holds a URL with a user name or password in it."""
-    return "@" in text and _USER_INFORMATION.search(text) is not None
 
 
 def redacted(text: str) -> str:

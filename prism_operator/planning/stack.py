@@ -55,7 +55,6 @@ from prism_operator.planning.resources.prism_backend import build_prism_backend
 from prism_operator.planning.resources.prism_namespace import build_prism_namespace
 from prism_operator.planning.resources.prism_pattern import build_prism_pattern
 from prism_operator.planning.rollout import IN_PROGRESS, judge_rollout, workload_status
-from prism_operator.planning.secrecy import has_user_information
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.stack_admin import admin_objects
 from prism_operator.planning.stack_proxy import proxy_objects
@@ -288,16 +287,9 @@ def _ready_message(stack: PrismStack) -> str:
 
 
 def _refuse_misplaced_secrets(stack: PrismStack) -> None:
-    """Refuses what would put a secret where everybody reads, or asks pods for one out of reach."""
-    problems = []
-    section = stack.spec.enabled_observability
-    if section is not None and has_user_information(section.tracing.endpoint or ""):
-        told = "holds a user name or password, which would be readable in the pods: leave it out"
-        problems.append(Problem("spec.observability.tracing.endpoint", told))
+    """Refuses what asks pods for a secret that is out of their reach."""
     admin = stack.spec.enabled_admin
     secret_ref = admin.tls.secret_ref if admin is not None and admin.tls is not None else None
     if secret_ref is not None and secret_ref.namespace not in (None, stack.namespace):
         told = f"is not {stack.namespace}: pods mount Secrets of their own namespace only"
-        problems.append(Problem("spec.admin.tls.secretRef.namespace", told))
-    if problems:
-        raise InvalidObject(problems)
+        raise InvalidObject([Problem("spec.admin.tls.secretRef.namespace", told)])

@@ -18,6 +18,12 @@ from .builders import (
 _TRIGGER = {"type": "kafka", "metadata": {"topic": "orders"}}
 _SMALL = {"requests": {"cpu": "1"}}
 _MORE_THAN_ALLOWED = {"requests": {"cpu": "1500m", "memory": "1Gi"}, "limits": {"cpu": 1}}
+
+
+def _exceeds(resource: str) -> str:
+    return f"the request of {resource} exceeds its limit: lower it, or raise the limit"
+
+
 _SCALING = "spec.proxy.autoscaling"
 _ELECTION = "spec.admin.leaderElection"
 _NO_PATTERN_NAME = (
@@ -28,7 +34,17 @@ _NO_STACK_NAME = (
     "is no name for a stack: at most 57 lower-case letters, digits and dashes,"
     " from a letter to a letter or digit, so that names made of it fit"
 )
-_ONE_NAME = "the operator sets app, component, stack, pattern, backend, runner and"
+_RESERVED = (
+    "is a label that the operator sets itself, as it does"
+    " app, component, stack, pattern, backend, runner and app.kubernetes.io/*: use another"
+)
+_CREDENTIALS = (
+    "holds a user name or password, which whoever may read this object could read: move the URL to"
+    " a Secret and name that in secretRef"
+)
+_NAME_FIELD = {"fieldPath": "metadata.name"}
+_CPU_TRIGGER = {"type": "cpu", "metadata": {"value": "70"}}
+_FALLBACK = {"failureThreshold": 3, "replicas": 2}
 
 
 @dataclass(frozen=True)
@@ -53,33 +69,33 @@ REJECTIONS = (
     Rejection(
         a_stack(patterns=[{"name": "stack-admin", "type": "keyvalue", "backend": "memstore"}]),
         "spec.patterns",
-        "a pattern has the name of the stack's proxy or admin",
+        "a pattern has the name stack-admin of the stack's proxy or admin: rename it",
     ),
     # Components
     Rejection(
         a_stack(proxy={"podLabels": {"app": "mine"}}),
         "spec.proxy.podLabels",
-        f"{_ONE_NAME} app.kubernetes.io/ labels itself",
+        f"app {_RESERVED}",
     ),
     Rejection(
         a_pattern(podLabels={"app.kubernetes.io/name": "mine"}),
         "spec.podLabels",
-        f"{_ONE_NAME} app.kubernetes.io/ labels itself",
+        f"app.kubernetes.io/name {_RESERVED}",
     ),
     Rejection(
         a_stack(proxy={"resources": _MORE_THAN_ALLOWED}),
         "spec.proxy.resources.requests",
-        "a request exceeds its limit",
+        _exceeds("cpu"),
     ),
     Rejection(
         a_stack(resources={"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}}),
         "spec.resources.requests",
-        "a request exceeds its limit",
+        _exceeds("memory"),
     ),
     Rejection(
         a_stack(admin={"placement": {"resources": _MORE_THAN_ALLOWED}}),
         "spec.admin.placement.resources.requests",
-        "a request exceeds its limit",
+        _exceeds("cpu"),
     ),
     Rejection(
         a_stack(proxy={"resources": _SMALL, "placement": {"resources": _SMALL}}),
@@ -121,7 +137,90 @@ REJECTIONS = (
         "spec.proxy.podDisruptionBudget.maxUnavailable",
         "0% is neither a number from 1 nor a percentage from 1% to 100%",
     ),
+    Rejection(
+        a_pattern(image="my image:1"),
+        "spec.image",
+        '"my image:1" is no reference of an image: write registry/name:tag without spaces',
+    ),
+    # Kubernetes types
+    Rejection(
+        a_pattern(placement={"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}),
+        "spec.placement.tolerations[0].value",
+        "b stands beside operator Exists, which takes no value: remove it, or use operator Equal",
+    ),
+    Rejection(
+        a_stack(proxy={"placement": {"tolerations": [{"effect": "NoSchedule"}]}}),
+        "spec.proxy.placement.tolerations[0].key",
+        "a toleration without key is for every taint: give it operator Exists, or a key",
+    ),
+    Rejection(
+        a_pattern(
+            runnerSpec={
+                "tolerations": [
+                    {"key": "a", "operator": "Exists"},
+                    {"key": "a", "operator": "Exists", "tolerationSeconds": 60},
+                ]
+            }
+        ),
+        "spec.runnerSpec.tolerations[1].tolerationSeconds",
+        "60 needs effect NoExecute: set it, or remove tolerationSeconds",
+    ),
+    Rejection(
+        a_pattern(
+            placement={
+                "topologySpreadConstraints": [
+                    {
+                        "maxSkew": 1,
+                        "topologyKey": "topology.kubernetes.io/zone",
+                        "whenUnsatisfiable": "ScheduleAnyway",
+                        "minDomains": 3,
+                    }
+                ]
+            }
+        ),
+        "spec.placement.topologySpreadConstraints[0].minDomains",
+        "3 needs whenUnsatisfiable DoNotSchedule: set it, or remove minDomains",
+    ),
+    Rejection(
+        a_stack(
+            patterns=[
+                {
+                    "name": "a",
+                    "type": "t",
+                    "backend": "b",
+                    "env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": _NAME_FIELD}}],
+                }
+            ]
+        ),
+        "spec.patterns[0].env[0].valueFrom",
+        "value and valueFrom are both given: remove one",
+    ),
+    Rejection(
+        a_pattern(probes={"liveness": {"periodSeconds": 5}}),
+        "spec.probes.liveness",
+        "a probe needs exactly one of exec, grpc, httpGet and tcpSocket",
+    ),
+    Rejection(
+        a_stack(admin={"podSecurityContext": {"runAsUser": 0, "runAsNonRoot": True}}),
+        "spec.admin.podSecurityContext.runAsUser",
+        "0 is root, which runAsNonRoot forbids: change one of the two",
+    ),
+    Rejection(
+        a_stack(proxy={"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}}),
+        "spec.proxy.strategy.rollingUpdate",
+        "rollingUpdate stands beside type Recreate: remove one",
+    ),
+    Rejection(
+        a_stack(proxy={"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}}),
+        "spec.proxy.strategy.rollingUpdate.maxSurge",
+        "maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced: raise one",
+    ),
     # Leader election
+    Rejection(
+        a_stack_with_election(leaseDuration="900ms", renewDeadline="800ms", retryPeriod="1ms"),
+        f"{_ELECTION}.leaseDuration",
+        "900ms is shorter than 1s, the unit a Lease counts in",
+    ),
     Rejection(
         a_stack_with_election(renewDeadline="20s"),
         f"{_ELECTION}.renewDeadline",
@@ -197,16 +296,90 @@ REJECTIONS = (
             }
         ),
         "spec.autoscaling.triggers",
-        "two triggers have the same name",
+        "two triggers have the name lag: rename one",
+    ),
+    Rejection(
+        a_stack_with_scaling(minReplicas=0, maxReplicas=3, triggers=[_CPU_TRIGGER]),
+        f"{_SCALING}.minReplicas",
+        "0 needs a trigger that is not of type cpu or memory: without pods nothing would ever ask"
+        " for one",
+    ),
+    Rejection(
+        a_stack_with_scaling(maxReplicas=3, targetCPUUtilizationPercentage=70, fallback=_FALLBACK),
+        f"{_SCALING}.fallback",
+        "fallback needs scaler keda: a HorizontalPodAutoscaler has none",
+    ),
+    Rejection(
+        a_stack_with_scaling(maxReplicas=3, triggers=[_CPU_TRIGGER], fallback=_FALLBACK),
+        f"{_SCALING}.fallback",
+        "fallback needs a trigger that is not of type cpu or memory: KEDA never fails to read"
+        " those",
+    ),
+    Rejection(
+        a_stack_with_scaling(maxReplicas=3, triggers=[{**_TRIGGER, "metricType": "Utilization"}]),
+        f"{_SCALING}.triggers[0].metricType",
+        "Utilization is not for a trigger of type kafka: Utilization goes with cpu and memory,"
+        " Value with all others, AverageValue with each",
+    ),
+    Rejection(
+        a_stack_with_scaling(maxReplicas=3, triggers=[{**_CPU_TRIGGER, "useCachedMetrics": True}]),
+        f"{_SCALING}.triggers[0].useCachedMetrics",
+        "a trigger of type cpu has no metrics that could be cached: remove useCachedMetrics",
+    ),
+    Rejection(
+        a_stack_with_scaling(
+            maxReplicas=3, triggers=[{**_CPU_TRIGGER, "authenticationRef": {"name": "kafka"}}]
+        ),
+        f"{_SCALING}.triggers[0].authenticationRef",
+        "a trigger of type cpu takes no credentials: remove authenticationRef",
+    ),
+    Rejection(
+        a_stack_with_scaling(maxReplicas=3, metrics=[{"type": "Pods"}]),
+        f"{_SCALING}.metrics[0].type",
+        "Pods is unknown, or its section is missing: the types are ContainerResource"
+        " (containerResource), External (external), Object (object), Pods (pods), Resource"
+        " (resource)",
     ),
     # Backends
+    Rejection(
+        a_backend(connection={"url": "redis://me:hunter2@redis:6379"}),
+        "spec.connection.url",
+        _CREDENTIALS,
+    ),
+    Rejection(
+        a_stack(
+            backends=[
+                {"name": "nats", "type": "messaging", "connectionString": "nats://token@nats:4222"}
+            ]
+        ),
+        "spec.backends[0].connectionString",
+        _CREDENTIALS,
+    ),
+    *(
+        Rejection(
+            a_backend(connection={"secretRef": {"name": "redis", "keys": {key: "a/b"}}}),
+            f"spec.connection.secretRef.keys.{key}",
+            '"a/b" is no key of a Secret: letters, digits, - _ and . only',
+        )
+        for key in ("url", "username", "password")
+    ),
+    Rejection(
+        a_backend(healthCheck={"timeout": "11s"}),
+        "spec.healthCheck.timeout",
+        "11s is longer than interval 10s: checks would overtake each other",
+    ),
+    Rejection(
+        a_stack(observability={"tracing": {"endpoint": "http://me:hunter2@jaeger:14268"}}),
+        "spec.observability.tracing.endpoint",
+        "holds a user name or password, which would be readable in the pods: leave it out",
+    ),
     Rejection(
         a_stack(
             backends=[
                 {
                     "name": "nats",
                     "type": "messaging",
-                    "connectionString": "nats://user:secret@nats:4222",
+                    "connectionString": "nats://nats:4222",
                     "secretRef": {"name": "nats"},
                 }
             ]
@@ -216,9 +389,7 @@ REJECTIONS = (
     ),
     Rejection(
         a_stack(
-            backends=[
-                {"name": "main", "type": "database", "connectionString": "mysql://u:p@db/main"}
-            ]
+            backends=[{"name": "main", "type": "database", "connectionString": "mysql://db/main"}]
         ),
         "spec.backends[0].provider",
         "provider is missing, and neither connectionString nor name tells it:"
@@ -226,7 +397,13 @@ REJECTIONS = (
     ),
     Rejection(
         a_stack(
-            backends=[{"name": "memstore", "type": "cache", "healthCheck": {"interval": "500ms"}}]
+            backends=[
+                {
+                    "name": "memstore",
+                    "type": "cache",
+                    "healthCheck": {"interval": "500ms", "timeout": "1ms"},
+                }
+            ]
         ),
         "spec.backends[0].healthCheck.interval",
         "500ms is shorter than 1s",
@@ -242,7 +419,9 @@ REJECTIONS = (
         "url and secretRef are both given: remove one",
     ),
     Rejection(
-        a_backend(connection={}), "spec.connection.url", "neither url nor secretRef is given"
+        a_backend(connection={}),
+        "spec.connection.url",
+        "neither url nor secretRef is given: set one",
     ),
     Rejection(
         a_backend(provider="redis"),
@@ -261,6 +440,39 @@ REJECTIONS = (
     ),
     # Namespaces
     Rejection(a_namespace(ttl="0s"), "spec.ttl", "0s is not longer than 0s"),
+    Rejection(
+        a_namespace(quotas={"rateLimit": {"burstSize": 10}}),
+        "spec.quotas.rateLimit.requestsPerSecond",
+        "burstSize 10 stands without requestsPerSecond: set that too",
+    ),
+    Rejection(
+        a_namespace(quotas={"rateLimit": {"requestsPerSecond": 100, "burstSize": 0}}),
+        "spec.quotas.rateLimit.burstSize",
+        "0 lets no request pass, whatever requestsPerSecond 100 says: set at least 1, or leave it"
+        " out",
+    ),
+    Rejection(
+        a_namespace(auth={"oidcClientId": "prism"}),
+        "spec.auth.oidcIssuer",
+        "oidcClientId prism stands without oidcIssuer: set the issuer's URL",
+    ),
+    Rejection(
+        a_namespace(auth={"oidcIssuer": "https://me:hunter2@login.example.com"}),
+        "spec.auth.oidcIssuer",
+        "is no URL of an OpenID Connect issuer: write https://host/path, without user information,"
+        " query or fragment",
+    ),
+    Rejection(
+        a_stack(
+            namespaces=[
+                {"name": "a", "namespaceId": "acme"},
+                {"name": "b", "namespaceId": "acme"},
+            ]
+        ),
+        "spec.namespaces",
+        "two namespaces on the stack's proxy have the namespaceId acme: one of them would never be"
+        " provisioned",
+    ),
 )
 
 # What only a comparison with the stored object shows: the object before, and the one after.

@@ -13,6 +13,7 @@ from prism_operator.api.validation import parse
 
 from .builders import a_backend, a_namespace, a_pattern, a_stack
 
+_PODS = {"metric": {"name": "lag"}, "target": {"type": "AverageValue", "averageValue": 1}}
 _TRIGGER = {"type": "kafka"}
 
 
@@ -102,7 +103,7 @@ def test_backend_config_is_a_reference_or_settings_by_provider() -> None:
     ("autoscaling", "scaler"),
     [
         ({"targetCPUUtilizationPercentage": 50}, "hpa"),
-        ({"metrics": [{"type": "Pods"}]}, "hpa"),
+        ({"metrics": [{"type": "Pods", "pods": _PODS}]}, "hpa"),
         ({"triggers": [_TRIGGER]}, "keda"),
         ({"scaler": "keda", "triggers": [_TRIGGER]}, "keda"),
         ({"scaler": "hpa", "targetMemoryUtilizationPercentage": 50}, "hpa"),

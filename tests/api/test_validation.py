@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from prism_operator.api.meta import Json
 from prism_operator.api.validation import InvalidObject, Problem, parse
 
-from .builders import a_backend, a_namespace, a_pattern, a_stack, a_stack_with_election
+from .builders import (
+    a_backend,
+    a_namespace,
+    a_pattern,
+    a_stack,
+    a_stack_with_election,
+    a_stack_with_scaling,
+)
 from .rejections import REJECTIONS, Rejection
+
+_SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+_POLICY = {"type": "Pods", "value": 1, "periodSeconds": 60}
 
 
 def problems_of(obj: Json) -> list[str]:
@@ -65,9 +75,8 @@ def test_rule_rejects_with_the_text_of_the_api_server(rejection: Rejection) -> N
             r" ^([0-9]{1,9}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$",
         ),
         (
-            a_stack_with_election(leaseDuration="999999999h"),
-            "spec.admin.leaderElection.renewDeadline:"
-            ' "999999999h" is longer than the 292 years a duration can say',
+            a_namespace(ttl="999999999h"),
+            'spec.ttl: "999999999h" is longer than the 292 years a duration can say',
         ),
         (
             a_stack(proxy={"resources": {"requests": {"cpu": "banana"}, "limits": {"cpu": 1}}}),
@@ -208,6 +217,53 @@ def test_whatever_is_given_is_read_or_refused_with_a_problem(
         (
             a_stack(proxy={"placement": {"tolerations": ["spot"]}}),
             'spec.proxy.placement.tolerations[0]: "spot" is not an object',
+        ),
+        (
+            a_pattern(placement={"tolerations": [{"key": "a", "operator": "In"}]}),
+            'spec.placement.tolerations[0].operator: "In" is not one of Exists, Equal, Lt, Gt',
+        ),
+        (
+            a_pattern(runnerSpec={"topologySpreadConstraints": [{**_SPREAD, "maxSkew": 0}]}),
+            "spec.runnerSpec.topologySpreadConstraints[0].maxSkew: 0 is below 1",
+        ),
+        (
+            a_pattern(runnerSpec={"topologySpreadConstraints": [{**_SPREAD, "topologyKey": ""}]}),
+            "spec.runnerSpec.topologySpreadConstraints[0].topologyKey: is empty",
+        ),
+        (
+            a_stack_with_scaling(
+                maxReplicas=3,
+                targetCPUUtilizationPercentage=70,
+                behavior={"scaleDown": {"stabilizationWindowSeconds": 3601}},
+            ),
+            "spec.proxy.autoscaling.behavior.scaleDown.stabilizationWindowSeconds:"
+            " 3601 is above 3600",
+        ),
+        (
+            a_stack_with_scaling(
+                maxReplicas=3,
+                targetCPUUtilizationPercentage=70,
+                behavior={"scaleUp": {"policies": [{**_POLICY, "type": "Node"}]}},
+            ),
+            "spec.proxy.autoscaling.behavior.scaleUp.policies[0].type:"
+            ' "Node" is not one of Pods, Percent',
+        ),
+        (
+            a_pattern(resources={"requests": {"cpu": -1}}),
+            "spec.resources.requests.cpu: -1 is below 0",
+        ),
+        (
+            a_pattern(resources={"requests": {"cpu": "-500m"}}),
+            'spec.resources.requests.cpu: "-500m" is not a quantity such as 500m, 2, 512Mi or 1e3',
+        ),
+        (a_pattern(env=[{"name": ""}]), "spec.env[0].name: is empty"),
+        (
+            a_pattern(strategy={"type": "OnDelete"}),
+            'spec.strategy.type: "OnDelete" is not one of RollingUpdate, Recreate',
+        ),
+        (
+            a_pattern(placement={"tolerations": [{"key": "a", "value": "v" * 64}]}),
+            "spec.placement.tolerations[0].value: is longer than 63 characters",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

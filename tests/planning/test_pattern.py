@@ -260,7 +260,6 @@ def test_credentials_come_by_reference_to_the_backends_secret() -> None:
 
 
 UNUSABLE = {
-    "UrlHoldsCredentials": ({}, {"connection": {"url": "kafka://me:s3cret@kafka"}}),
     "BackendNotAllowed": ({"namespace": "other"}, {}),
     "SecretNotReachable": (
         {"namespace": "other"},
@@ -269,7 +268,7 @@ UNUSABLE = {
             "allowedNamespaces": [NAMESPACE],
         },
     ),
-    "BackendInvalid": ({}, {"type": "nonsense"}),
+    "BackendInvalid": ({}, {"connection": {"url": "kafka://me:s3cret@kafka"}}),
 }
 
 
