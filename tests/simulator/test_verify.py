@@ -36,6 +36,17 @@ def test_hpa_decides_as_recorded_in_every_sync() -> None:
     assert verified.agreement.fields["desiredReplicas"].total == 60 * 80
 
 
+@pytest.mark.parametrize(
+    ("kind", "cases"), [("keda-executor", 100), ("keda-kafka", 150), ("keda-hpa", 100)]
+)
+def test_keda_decides_as_recorded(kind: str, cases: int) -> None:
+    (verified,) = verify([VECTORS / f"{kind}.jsonl.gz"])
+
+    assert kind == verified.kind.NAME
+    assert verified.agreement.share == 1, verified.agreement.differences[0]
+    assert verified.agreement.cases == cases
+
+
 def test_kind_is_read_from_the_content_not_from_the_name(tmp_path: Path) -> None:
     _, rollout = next(read_cases(VECTORS / "rollout.jsonl.gz"))
     path = written(tmp_path / "scheduler.jsonl.gz", an_hpa_case(), rollout)
