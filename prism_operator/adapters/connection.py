@@ -32,7 +32,8 @@ from prism_operator.adapters.errors import (
 )
 from prism_operator.adapters.kubeconfig import SERVICE_ACCOUNT, Target, find_target
 from prism_operator.adapters.outcomes import explain, outcome_of, redact
-from prism_operator.adapters.reader import HttpReader
+from prism_operator.adapters.reader import WATCH_TIMEOUT_S, HttpReader
+from prism_operator.adapters.watch import SILENCE_MARGIN_S
 from prism_operator.adapters.writer import HttpWriter, RateLimit
 from prism_operator.api.meta import RESOURCES, Json, Resource
 from prism_operator.ports import Clock, Failed, Ok, Reader, Reason, Writer
@@ -147,13 +148,17 @@ class Connection:
         notify: Callable[[], None] | None = None,
         lease_timeout_s: float = LEASE_TIMEOUT_S,
         trims: Mapping[Resource, Callable[[Json], Json]] | None = None,
+        watch_timeout_s: tuple[int, int] = WATCH_TIMEOUT_S,
+        watch_margin_s: float = SILENCE_MARGIN_S,
     ) -> Reader:
         """A Reader for any number of threads: one HTTP session per watch and per calling thread.
 
         ``rng`` draws the watches' lengths. ``notify`` is called from a watch's thread whenever its
         ``poll`` or ``ended`` has news, so that a driver can sleep until then; it must not block.
         A call takes at most 5 s to connect and 30 s to answer, for a Lease ``lease_timeout_s``.
-        ``trims`` say what to keep of each object of a list, by resource.
+        ``trims`` say what to keep of each object of a list, by resource. The server is asked to end
+        a watch after a time in the range ``watch_timeout_s``; one that is silent for
+        ``watch_margin_s`` longer is given up.
         """
         return HttpReader(
             self._client,
@@ -161,6 +166,8 @@ class Connection:
             notify=notify,
             lease_timeout_s=lease_timeout_s,
             trims=trims,
+            watch_timeout_s=watch_timeout_s,
+            watch_margin_s=watch_margin_s,
         )
 
     def writer(

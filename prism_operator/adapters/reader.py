@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from prism_operator.adapters.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, path_of
-from prism_operator.adapters.watch import HttpWatch
+from prism_operator.adapters.watch import SILENCE_MARGIN_S, HttpWatch
 from prism_operator.api.meta import LEASE, SECRET, Json, Ref, Resource
 from prism_operator.ports import Failed, Listed, Outcome, Reason
 
@@ -38,8 +38,12 @@ class HttpReader:
         notify: Callable[[], None] | None = None,
         lease_timeout_s: float,
         trims: Mapping[Resource, Callable[[Json], Json]] | None = None,
+        watch_timeout_s: tuple[int, int] = WATCH_TIMEOUT_S,
+        watch_margin_s: float = SILENCE_MARGIN_S,
     ) -> None:
         self._client = client
+        self._watch_timeout_s = watch_timeout_s
+        self._watch_margin_s = watch_margin_s
         self._trims = trims or {}
         self._rng = rng
         self._notify = notify
@@ -60,7 +64,8 @@ class HttpReader:
             resource,
             path_of(resource, namespace),
             resource_version,
-            timeout_s=self._rng.randint(*WATCH_TIMEOUT_S),
+            timeout_s=self._rng.randint(*self._watch_timeout_s),
+            margin_s=self._watch_margin_s,
             notify=self._notify,
         )
 

@@ -36,6 +36,7 @@ class HttpWatch:
         resource_version: str,
         *,
         timeout_s: int,
+        margin_s: float = SILENCE_MARGIN_S,
         notify: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
@@ -47,7 +48,7 @@ class HttpWatch:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout_s),
         }
-        self._silence_s_max = timeout_s + SILENCE_MARGIN_S
+        self._silence_s_max = timeout_s + margin_s
         self._notify = notify or (lambda: None)
         self._lock = threading.Lock()
         self._events: deque[WatchEvent] = deque()

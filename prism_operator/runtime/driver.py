@@ -18,6 +18,7 @@ from prism_operator.runtime.reflector import Reflector
 # The longest sleep of a thread that nobody wakes: bounds what a missed wake-up can cost.
 IDLE_S = 1.0
 STOP_TIMEOUT_S = 2.0
+EVENTS_SLICE_S = 0.2
 
 _log = structlog.get_logger("prism_operator.runtime.driver")
 
@@ -58,7 +59,7 @@ class Driver:
         self._stopping.set()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-        """Lets the passes in progress finish, then releases the Lease.
+        """Lets the calls in progress end, cuts their passes off there, and releases the Lease.
 
         Takes at most ``timeout_s``. Returns False if a call was still on its way by then: the
         Lease is kept then and runs out by itself, because that call may still write.
@@ -139,9 +140,13 @@ class Driver:
             self._stopping.wait(max(0.0, min(IDLE_S, idle_s)))
 
     def _write_events(self) -> None:
+        recorder = self._operator.recorder
         while not self._stopping.is_set():
-            self._operator.recorder.flush()
-            self._operator.recorder.pending.wait(IDLE_S)
+            # In slices, so that a stop need not wait for a thousand of them.
+            until_s = self._clock.monotonic_s() + EVENTS_SLICE_S
+            recorder.flush(until_s)
+            if self._clock.monotonic_s() < until_s:
+                recorder.pending.wait(IDLE_S)
 
 
 def _alive(threads: list[threading.Thread]) -> list[str]:

@@ -2,7 +2,9 @@
 
 The protocol is client-go's (``k8s.io/client-go/tools/leaderelection``): whoever sees a Lease
 unchanged for its duration, by its own monotonic clock, may take it; whoever cannot renew within the
-renew deadline stops leading. Clocks need not agree, only run at about the same speed.
+renew deadline stops leading. Clocks need not agree, only run at about the same speed. Unlike
+client-go's, a candidate never waits longer than the retry period, and looks again at the moment the
+Lease runs out: a leader that dies is followed after the Lease's duration and one retry at most.
 """
 
 from __future__ import annotations
@@ -17,8 +19,6 @@ import structlog
 
 from prism_operator.api.meta import FIELD_MANAGER, LEASE, Json, Ref
 from prism_operator.ports import Clock, Failed, Metrics, Ok, Outcome, Reader, Reason, Writer
-
-JITTER_FACTOR = 1.2  # client-go's: candidates spread over 1 to 2.2 retry periods
 
 _log = structlog.get_logger("prism_operator.runtime.elector")
 
@@ -162,7 +162,10 @@ class Elector:
             # Not beyond the deadline: losing must be noticed when it happens.
             left_s = self._held.until_s - self._clock.monotonic_s()
             return max(0.0, min(period_s, left_s))
-        return period_s * (1 + JITTER_FACTOR * self._rng.random())
+        # Candidates spread over half a period, and all come when the Lease runs out.
+        pause_s = period_s * (1 - self._rng.random() / 2)
+        left_s = self._runs_out_s(self._observed) - self._clock.monotonic_s()
+        return min(pause_s, left_s) if left_s > 0 else pause_s
 
     def _try_to_acquire(self) -> None:
         began_s = self._clock.monotonic_s()
@@ -240,8 +243,11 @@ class Elector:
         holder = _holder(lease)
         if holder in ("", self.identity):
             return True
-        duration_s = float((lease.get("spec") or {}).get("leaseDurationSeconds") or 0)
-        return self._clock.monotonic_s() >= self._observed_s + duration_s
+        return self._clock.monotonic_s() >= self._runs_out_s(lease)
+
+    def _runs_out_s(self, lease: Json | None) -> float:
+        spec = (lease or {}).get("spec") or {}
+        return self._observed_s + float(spec.get("leaseDurationSeconds") or 0)
 
     def _observe(self, lease: Json) -> None:
         if self._observed is None or self._observed.get("spec") != lease.get("spec"):

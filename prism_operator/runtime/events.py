@@ -85,11 +85,14 @@ class Recorder:
                 self.dropped += 1
         self.pending.set()
 
-    def flush(self) -> bool:
-        """Writes what is due; returns whether anything was."""
+    def flush(self, until_s: float = float("inf")) -> bool:
+        """Writes what is due, begins no call after ``until_s``; returns whether anything was."""
         wrote = False
         self.pending.clear()
-        while self._may_write() and (series := self._next_to_write()) is not None:
+        while self._may_write() and self._clock.monotonic_s() < until_s:
+            series = self._next_to_write()
+            if series is None:
+                break
             self._write(series)
             wrote = True
         return wrote

@@ -14,30 +14,47 @@ PASS_MAX_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class WatchFacts:
-    """One mirrored collection: its name, whether it was listed, how long its watch is silent."""
+    """One mirrored collection: its name, and whether it was listed.
+
+    ``silent_s``: how long its watch is open and told nothing. ``deaf_s``: how long nothing was
+    heard at all, over however many watches and lists.
+    """
 
     name: str
     synced: bool
     silent_s: float
+    deaf_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Healthy: need not be restarted. Ready: does its work, or stands by to. Reasons if not."""
+    """Healthy: need not be restarted. Ready: does its work, or stands by to. Reasons if not.
+
+    Who is not fit to lead leaves the Lease to others, but a restart would not help it: the API
+    server does not answer, say.
+    """
 
     healthy: bool
     ready: bool
+    fit_to_lead: bool
     reasons: tuple[str, ...]
 
 
 def judge(
-    *, watches: Iterable[WatchFacts], passes_began_s: Iterable[float], stopping: bool, now_s: float
+    *,
+    watches: Iterable[WatchFacts],
+    passes_began_s: Iterable[float],
+    stopping: bool,
+    now_s: float,
+    silence_max_s: float = SILENCE_MAX_S,
 ) -> Verdict:
     """The verdict at ``now_s`` on the monotonic clock."""
-    sick, unready = [], []
+    sick, deaf, unready = [], [], []
     for watch in watches:
-        if watch.silent_s > SILENCE_MAX_S:
+        if watch.silent_s > silence_max_s:
             sick.append(f"{watch.name}: nothing heard for {watch.silent_s:.0f} s")
+        elif watch.deaf_s > silence_max_s:
+            deaf.append(f"{watch.name}: no answer for {watch.deaf_s:.0f} s")
         elif not watch.synced:
             unready.append(f"{watch.name}: not listed yet")
     hung_s = max((now_s - began_s for began_s in passes_began_s), default=0.0)
@@ -45,4 +62,5 @@ def judge(
         sick.append(f"a reconcile takes {hung_s:.0f} s")
     if stopping:
         unready.append("stopping")
-    return Verdict(not sick, not sick and not unready, (*sick, *unready))
+    reasons = (*sick, *deaf, *unready)
+    return Verdict(not sick, not reasons, not sick and not deaf, reasons)

@@ -49,7 +49,7 @@ from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
 from prism_operator.runtime.events import Recorder
-from prism_operator.runtime.health import Verdict, WatchFacts, judge
+from prism_operator.runtime.health import SILENCE_MAX_S, Verdict, WatchFacts, judge
 from prism_operator.runtime.randomness import Streams
 from prism_operator.runtime.reflector import Reflector
 from prism_operator.runtime.secrets import Secrets, data_of
@@ -80,6 +80,8 @@ WATCHED: Mapping[Resource, Trim] = {
     NODE: lasting_facts,
 }
 
+# Events are a courtesy: the next leader does not wait for ours longer than this.
+LAST_EVENTS_S = 0.5
 # Nodes come by the dozen, and each may concern thousands of objects: they are looked at together.
 NODES_SETTLE_S = 5.0
 
@@ -96,6 +98,7 @@ class Options:
     lease_namespace: str = "prism-system"
     lease_name: str = "prism-operator-leader"
     lease_times: LeaseTimes = field(default_factory=LeaseTimes)
+    silence_max_s: float = SILENCE_MAX_S
 
 
 class Operator:
@@ -151,7 +154,7 @@ class Operator:
                 clock=clock,
                 rng=streams.stream("elector", identity),
                 metrics=metrics,
-                is_healthy=lambda: self.verdict().healthy,
+                is_healthy=lambda: self.verdict().fit_to_lead,
                 on_change=self._on_leadership,
             )
         self.recorder = Recorder(
@@ -165,7 +168,7 @@ class Operator:
             writer=writer,
             cache=self.cache,
             metrics=metrics,
-            may_write=self.leadership.may_write,
+            may_write=self._may_write,
         )
         secrets = Secrets(reader=reader, cache=self.cache, clock=clock)
         self._controllers = {
@@ -205,8 +208,7 @@ class Operator:
 
     def stop(self) -> None:
         """Ends gracefully: writes the Events that wait, ends the watches, releases the Lease."""
-        self._stopping = True
-        self.recorder.flush()
+        self.recorder.flush(until_s=self._clock.monotonic_s() + LAST_EVENTS_S)
         self.close()
         self.leadership.release()
 
@@ -243,16 +245,21 @@ class Operator:
     def verdict(self) -> Verdict:
         """Whether we are healthy and ready, and if not, why."""
         return judge(
-            watches=[WatchFacts(str(r), r.synced, r.silent_s) for r in self.reflectors],
+            watches=[WatchFacts(str(r), r.synced, r.silent_s, r.deaf_s) for r in self.reflectors],
             passes_began_s=list(self._passes_began_s.values()),
             stopping=self._stopping,
             now_s=self._clock.monotonic_s(),
+            silence_max_s=self._options.silence_max_s,
         )
 
     def census(self) -> Census:
         """The state behind the metrics, without holding up anybody."""
         leads = self._started and self.leadership.term() is not None
         return take_census(self.cache, self.reflectors, count_objects=leads)
+
+    def _may_write(self, term: int) -> bool:
+        # Who stops lets no pass go on: it may be cut off anywhere, and others wait for the Lease.
+        return not self._stopping and self.leadership.may_write(term)
 
     def _term(self) -> int | None:
         """The term we may work in, once everything is known that plans are made from."""

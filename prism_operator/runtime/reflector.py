@@ -41,6 +41,7 @@ class Reflector:
         self.synced = False  # the cache holds what there is, as far as we may know it
         self.restarts: Counter[str] = Counter()  # of watches that ended, by the reason
         self._heard_s = clock.monotonic_s()  # when the server last said anything
+        self._opened_s = self._heard_s  # when the watch was begun
         self._reader = reader
         self._cache = cache
         self._clock = clock
@@ -62,7 +63,14 @@ class Reflector:
     @property
     def silent_s(self) -> float:
         """How long the watch has told nothing, not even a bookmark; 0 while there is none."""
-        return self._clock.monotonic_s() - self._heard_s if self._watch is not None else 0.0
+        if self._watch is None:
+            return 0.0
+        return self._clock.monotonic_s() - max(self._heard_s, self._opened_s)
+
+    @property
+    def deaf_s(self) -> float:
+        """How long nothing was heard of the collection, however often it was asked for."""
+        return self._clock.monotonic_s() - self._heard_s
 
     def next_due_s(self) -> float | None:
         """When ``step`` has something to do by itself; None while only the watch can tell."""
@@ -76,7 +84,7 @@ class Reflector:
             if self._version is None:
                 return self._list()
             self._watch = self._reader.watch(self.resource, self.namespace, self._version)
-            self._heard_s = self._clock.monotonic_s()
+            self._opened_s = self._clock.monotonic_s()
         return self._poll(self._watch)
 
     def close(self) -> None:

@@ -13,9 +13,11 @@ from prism_operator.api.meta import (
     DEPLOYMENT,
     LEASE,
     PRISM_PATTERN,
+    PRISM_STACK,
     Json,
     Ref,
 )
+from prism_operator.planning.plan import Emit
 from prism_operator.planning.settings import Settings
 from prism_operator.runtime.driver import STOP_TIMEOUT_S, Driver
 from prism_operator.runtime.metrics import NoMetrics
@@ -165,6 +167,62 @@ def test_a_call_that_hangs_does_not_hold_up_the_stop_and_keeps_the_lease(
         assert lease["spec"]["holderIdentity"] == "operator"
     finally:
         released.set()
+
+
+def test_a_pass_of_many_slow_calls_is_cut_off_and_the_lease_released(threaded: Threaded) -> None:
+    began_writing = threading.Event()
+
+    def slowly(request: Request) -> None:
+        if request.method in ("POST", "PATCH", "DELETE"):
+            began_writing.set()
+            time.sleep(0.2)
+
+    threaded.before = slowly
+    stack = {
+        "apiVersion": PRISM_STACK.api_version,
+        "kind": PRISM_STACK.kind,
+        "metadata": {"name": "shop", "namespace": "default"},
+        "spec": {
+            "admin": {},
+            "patterns": [{"name": f"p{n}", "type": "c", "backend": "b"} for n in range(20)],
+        },
+    }
+    threaded.start().world.create(stack)
+    assert began_writing.wait(5)
+    began = time.monotonic()
+
+    assert threaded.driver.stop()
+    assert time.monotonic() - began < STOP_TIMEOUT_S
+    lease = threaded.world.get(LEASE_REF)
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == ""
+    written = len(threaded.world.writes)
+    assert written < 20, "the pass went on"
+    time.sleep(0.5)
+    assert len(threaded.world.writes) == written
+
+
+def test_a_thousand_waiting_events_do_not_keep_the_lease(threaded: Threaded) -> None:
+    def slowly(request: Request) -> None:
+        if request.path.endswith("/events"):
+            time.sleep(0.05)
+
+    threaded.before = slowly
+    threaded.start()
+    for n in range(500):
+        emit = Emit("Normal", "Tried", "Try", "told")
+        threaded.operator.recorder.record(
+            {**a_pattern(f"p{n}")}
+            | {"metadata": {"name": f"p{n}", "namespace": "default", "uid": str(n)}},
+            emit,
+        )
+    began = time.monotonic()
+
+    assert threaded.driver.stop()
+    assert time.monotonic() - began < STOP_TIMEOUT_S
+    lease = threaded.world.get(LEASE_REF)
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == ""
 
 
 def test_a_bug_in_a_thread_ends_the_operator_instead_of_half_of_it(threaded: Threaded) -> None:

@@ -204,6 +204,24 @@ def test_a_leader_that_cannot_work_releases_and_does_not_return_while_unwell() -
     assert a.term() == 2
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_leader_that_dies_is_followed_within_the_lease_and_one_retry(seed: int) -> None:
+    rng = random.Random(seed)
+    world = World()
+    a = an_elector(world, "a")
+    others = [an_elector(world, f"{name}{seed}") for name in "bc"]
+    run(world, a, *others, seconds=30 * rng.random() + 10)
+    died_s = world.clock.elapsed_s
+    while not any(other.term() for other in others):
+        run(world, *others, seconds=0.05)
+        assert world.clock.elapsed_s - died_s < 60
+
+    failover_s = world.clock.elapsed_s - died_s
+    assert failover_s <= TIMES.lease_duration_s + TIMES.retry_period_s + 0.05
+    assert a.term() is None
+    assert sum(other.term() is not None for other in others) == 1
+
+
 def test_clocks_need_not_agree() -> None:
     world = World()
     a = an_elector(world, "a")
