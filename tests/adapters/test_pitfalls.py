@@ -169,10 +169,10 @@ class TestTimeoutBoundsAWatch:
         assert timeouts[-1] == asked_s + 15
         watch.close()
 
-    def test_silence_beyond_that_ends_the_watch(self, serve, connect_to, monkeypatch):
-        monkeypatch.setattr("prism_operator.adapters.watch.SILENCE_MARGIN_S", -239.9)
-        monkeypatch.setattr("prism_operator.adapters.reader.WATCH_TIMEOUT_S", (240, 240))
-        watch = connect_to(serve(Stream())).reader().watch(CONFIG_MAP, "default", "7")
+    def test_silence_beyond_that_ends_the_watch(self, serve, connect_to):
+        connection = connect_to(serve(Stream()))
+        reader = connection.reader(watch_timeout_s=(1, 1), watch_margin_s=-0.9)
+        watch = reader.watch(CONFIG_MAP, "default", "7")
 
         assert end_of(watch) == Failed(Reason.TRANSIENT, "watch of configmaps: no answer in time")
 
