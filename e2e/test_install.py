@@ -13,7 +13,7 @@ import pytest
 from e2e.cluster import OPERATOR_ACCOUNT, Json, LocalCluster
 from e2e.operator_process import OperatorProcess, operator_command
 from e2e.waiting import eventually
-from prism_operator import __version__
+from prism_operator import __version__, rbac
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config"
@@ -61,6 +61,12 @@ UNSEEN = {
         for kind in ("scaledobjects", "triggerauthentications")
         for verb in ("get", "watch", "create", "patch", "delete")
     },
+}
+# What the Roles in the operator's own namespace are for. A create may not tell the name.
+OWN = {
+    (resource, name)
+    for resource, only in (("leases", rbac.LEASE_NAME), ("secrets", rbac.HASH_KEY_NAME))
+    for name in (None, only)
 }
 
 
@@ -277,7 +283,7 @@ def _wait_until_ready(cluster: LocalCluster, name: str, namespace: str) -> None:
 def _used(cluster: LocalCluster) -> set[tuple[str, str, str]]:
     """Each verb on a resource that the account asked for, with the kind of the role that says so.
 
-    What happens to the operator's own Lease is what the Role is for.
+    What happens to the operator's own Lease and key is what the Roles are for.
     """
     used = set()
     for event in cluster.audit_events(OPERATOR_ACCOUNT):
@@ -288,8 +294,7 @@ def _used(cluster: LocalCluster) -> set[tuple[str, str, str]]:
         resource = target["resource"] + (
             f"/{target['subresource']}" if "subresource" in target else ""
         )
-        own = resource == "leases" and target.get("name") in (None, "prism-operator-leader")
-        own = own and target["namespace"] == "prism-system"
+        own = (resource, target.get("name")) in OWN and target["namespace"] == "prism-system"
         used.add(("Role" if own else "ClusterRole", resource, event["verb"]))
     return used
 
@@ -298,6 +303,7 @@ def _granted(cluster: LocalCluster) -> set[tuple[str, str, str]]:
     roles = [
         cluster.get("clusterrole", "prism-operator-manager-role"),
         cluster.get("role", "prism-operator-leader-election-role", SYSTEM),
+        cluster.get("role", "prism-operator-hash-key-role", SYSTEM),
     ]
     return {
         (role["kind"], resource, verb)

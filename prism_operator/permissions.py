@@ -85,6 +85,14 @@ GRANTS: Final = (
 )
 
 
+def hash_key_grants(secret_name: str) -> tuple[Grant, ...]:
+    """What making and reading the operator's own key takes, in its namespace."""
+    return (
+        Grant(SECRET, ("create",), optional=True),
+        Grant(SECRET, ("get",), name=secret_name, optional=True),
+    )
+
+
 def election_grants(lease_name: str) -> tuple[Grant, ...]:
     """What electing the leader takes, in the Lease's namespace.
 

@@ -23,17 +23,19 @@ from prism_operator.api.meta import (
     SERVICE_ACCOUNT,
     Json,
 )
-from prism_operator.permissions import GRANTS, Grant, election_grants
+from prism_operator.permissions import GRANTS, Grant, election_grants, hash_key_grants
 
 NAMESPACE: Final = "prism-system"
 ACCOUNT: Final = "prism-operator-controller-manager"
 LEASE_NAME: Final = "prism-operator-leader"
+HASH_KEY_NAME: Final = "prism-operator-hash-key"
 
 _HEADER: Final = (
     "# Generated from prism_operator/permissions.py by `make manifests`: edit the table there.\n"
 )
 _MANAGER: Final = "prism-operator-manager-role"
 _ELECTION: Final = "prism-operator-leader-election-role"
+_HASH_KEY: Final = "prism-operator-hash-key-role"
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
 
@@ -52,6 +54,8 @@ def build_rbac(watch_namespaces: Sequence[str] = ()) -> dict[str, Json]:
     objects = {
         "leader_election_role": _role(_ELECTION, NAMESPACE, _rules(election)),
         "leader_election_role_binding": _binding(_ELECTION, NAMESPACE),
+        "hash_key_role": _role(_HASH_KEY, NAMESPACE, _rules(hash_key_grants(HASH_KEY_NAME))),
+        "hash_key_role_binding": _binding(_HASH_KEY, NAMESPACE),
     }
     if not watch_namespaces:
         return {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import secrets
 import signal
 import socket
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 import structlog
@@ -23,6 +24,7 @@ from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.planning.settings import Settings
 from prism_operator.runtime.driver import Driver
+from prism_operator.runtime.hash_key import HashKeyError, obtain_hash_key
 from prism_operator.runtime.operator import WATCHED, Operator, Options
 from prism_operator.runtime.randomness import Streams
 
@@ -62,9 +64,23 @@ def run_operator(flags: RunFlags, settings: Settings) -> None:
         )
         server_version = check_cluster(connection, options)
         _log.info("Connected", server=connection.server, server_version=server_version)
+        settings = _with_hash_key(settings, connection, options)
         _run(connection, options, settings, metrics, flags)
     finally:
         connection.close()
+
+
+def _with_hash_key(settings: Settings, connection: Connection, options: Options) -> Settings:
+    try:
+        key = obtain_hash_key(
+            options.lease_namespace,
+            reader=connection.reader(),
+            writer=connection.writer(),
+            make=secrets.token_bytes,
+        )
+    except HashKeyError as error:
+        raise UsageError(f"cannot use the key for hashes of Secrets: {error}") from error
+    return settings if key is None else replace(settings, hash_key=key)
 
 
 def _run(

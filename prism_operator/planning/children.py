@@ -21,7 +21,7 @@ from prism_operator.api.meta import (
     uid_of,
 )
 from prism_operator.planning.diff import difference
-from prism_operator.planning.hashing import keyed_hash
+from prism_operator.planning.hashing import PUBLIC_KEY, keyed_hash
 from prism_operator.planning.names import ADOPT_ANNOTATION, APPLIED_ANNOTATION
 from prism_operator.planning.observed import Snapshot
 from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Write
@@ -52,14 +52,14 @@ class Children:
     repairs: tuple[str, ...] = ()
 
 
-def finished(obj: Json, owner: ReadOnlyJson, hash_key: bytes) -> Json:
+def finished(obj: Json, owner: ReadOnlyJson) -> Json:
     """``obj`` as it is written: without nulls, with its owner and with the hash of all that."""
     obj = _without_nulls(obj)
     metadata = {**obj["metadata"], "ownerReferences": [_owner_reference(owner)]}
     obj = {**obj, "metadata": metadata}
     metadata["annotations"] = {
         **metadata.get("annotations", {}),
-        APPLIED_ANNOTATION: keyed_hash(hash_key, obj),
+        APPLIED_ANNOTATION: keyed_hash(PUBLIC_KEY, obj),
     }
     return obj
 

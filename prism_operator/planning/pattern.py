@@ -22,7 +22,7 @@ from prism_operator.planning.children import Children, finished, own, plan_child
 from prism_operator.planning.conclusion import Findings, conclude, refuse
 from prism_operator.planning.conditions import PLACEMENT_REFUSED, Condition
 from prism_operator.planning.connection import Connection, connect, resolve_connection
-from prism_operator.planning.hashing import keyed_hash
+from prism_operator.planning.hashing import PodHashes, pod_hashes
 from prism_operator.planning.labels import (
     STACK_LABEL,
     admins_of,
@@ -80,10 +80,10 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     refused = refused_placement(pattern.spec, privileged=settings.allow_privileged_placement)
     scaling = Scaling()
     if refused is None:
-        scaling = decide(obj, _target(pattern), cluster, settings.hash_key)
-        secret_hash = _secret_hash(connection, live, cluster, settings)
+        scaling = decide(obj, _target(pattern), cluster)
+        hashes = pod_hashes(settings.hash_key, _hashed(pattern, connection, cluster), live)
         yielded = scaling.yielded
-        desired = _desired(obj, connection.backend, settings, secret_hash, yielded is not None)
+        desired = _desired(obj, connection.backend, settings, hashes, yielded is not None)
         children = plan_children(
             obj,
             [*desired, *scaling.objects],
@@ -124,7 +124,7 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
 
 @remembered(entries=512)
 def _desired(
-    obj: Json, backend: Json | None, settings: Settings, secret_hash: str | None, scaled: bool
+    obj: Json, backend: Json | None, settings: Settings, hashes: PodHashes, scaled: bool
 ) -> list[Json]:
     """The objects the pattern should have, as they are written, but for its scaler.
 
@@ -138,12 +138,10 @@ def _desired(
     content = _config_content(pattern)
     env: list[Json] = [{"name": "PRISM_PORT", "value": str(spec.port)}]
     volumes, mounts = list(connection.volumes), list(connection.volume_mounts)
-    annotations = {} if secret_hash is None else {SECRET_HASH_ANNOTATION: secret_hash}
     objects: list[Json] = []
     if content:
         config_map = config_map_name(name)
         objects.append(build_config_map(config_map, namespace, labels, content))
-        annotations[CONFIG_HASH_ANNOTATION] = keyed_hash(settings.hash_key, content)
         env.append({"name": "PRISM_CONFIG_FILE", "value": CONFIG_FILE})
         volumes.append({"name": _CONFIG_VOLUME, "configMap": {"name": config_map}})
         mounts.append({"name": _CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
@@ -167,7 +165,7 @@ def _desired(
         env=[*env, *connection.env],
         image_pull_secrets=spec.image_pull_secrets,
         service_account=spec.service_account_name,
-        template_annotations=annotations,
+        template_annotations=dict(hashes.template),
         volumes=volumes,
         volume_mounts=mounts,
     )
@@ -175,10 +173,12 @@ def _desired(
     if spec.effective_placement.strategy == "Spot":
         objects.append(build_budget(workload, 1))
     deployment = build_deployment(workload)
+    if hashes.deployment:
+        deployment["metadata"]["annotations"] = dict(hashes.deployment)
     objects.append(without_replicas(deployment) if scaled else deployment)
     if spec.service is not None:
         objects.append(build_service(workload, spec.service, spec.service.port))
-    return [finished(made, obj, settings.hash_key) for made in objects]
+    return [finished(made, obj) for made in objects]
 
 
 def _placed(pattern: PrismPattern, desired: list[Json], connection: Connection) -> Placed:
@@ -222,24 +222,19 @@ def _refuse_credentials(pattern: PrismPattern) -> None:
         raise InvalidObject([Problem(path, told) for path in found])
 
 
-def _secret_hash(
-    connection: Connection, live: Json | None, cluster: Snapshot, settings: Settings
-) -> str | None:
-    """The hash of the used keys of the backend's Secret; None when there is nothing to hash.
-
-    A Secret that is not known right now must not roll the pods: they keep the hash they have.
-    """
-    if connection.secret is None:
-        return None
-    secret = cluster.get(connection.secret)
-    if secret is None:
-        template = live["spec"]["template"] if live is not None else {}
-        annotations = template.get("metadata", {}).get("annotations") or {}
-        kept = annotations.get(SECRET_HASH_ANNOTATION)
-        return None if kept is None else str(kept)
-    data = secret.get("data") or {}
-    used = {key: data[key] for key in connection.secret_keys if key in data}
-    return keyed_hash(settings.hash_key, used)
+def _hashed(
+    pattern: PrismPattern, connection: Connection, cluster: Snapshot
+) -> dict[str, Json | None]:
+    """What rolls the pods when it changes: the used keys of the Secret and the configuration."""
+    hashed: dict[str, Json | None] = {}
+    if connection.secret is not None:
+        secret = cluster.get(connection.secret)
+        data = None if secret is None else secret.get("data") or {}
+        used = (key for key in connection.secret_keys if data is not None and key in data)
+        hashed[SECRET_HASH_ANNOTATION] = None if data is None else {key: data[key] for key in used}
+    if content := _config_content(pattern):
+        hashed[CONFIG_HASH_ANNOTATION] = content
+    return hashed
 
 
 def _stack_of(pattern: PrismPattern) -> str | None:

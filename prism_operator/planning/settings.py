@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from prism_operator.planning.hashing import PUBLIC_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +15,6 @@ class Settings:
     admin_image: str = "ghcr.io/prism/prism-admin:latest"
     runner_image: str = "ghcr.io/prism/{pattern}-runner:latest"
     allow_privileged_placement: bool = False
-    # Key of the HMAC in hash annotations, so that a hash of a Secret betrays nothing about it.
-    hash_key: bytes = b"prism-operator"
+    # Key of the HMAC in pods' hash annotations, so that the hash of a Secret betrays nothing about
+    # it. The operator brings one of its own; this one is for simulations and tests.
+    hash_key: bytes = field(default=PUBLIC_KEY, repr=False)

@@ -190,7 +190,7 @@ def _desired(obj: Json, settings: Settings, proxy_scaled: bool, admin_scaled: bo
         build_prism_namespace(stack, namespace, raw)
         for namespace, raw in zip(stack.spec.namespaces, given.get("namespaces") or (), strict=True)
     ]
-    done = [finished(made, obj, settings.hash_key) for made in objects]
+    done = [finished(made, obj) for made in objects]
     return _Desired(done, refused, frozenset(kept))
 
 

@@ -25,7 +25,7 @@ def scale_stack(
     return {
         target.deployment: Scaling(kept=scalers_owned_by(obj, cluster))
         if refused_placement(target.component, privileged=privileged)
-        else decide(obj, target, cluster, settings.hash_key)
+        else decide(obj, target, cluster)
         for target in _targets(stack)
     }
 

@@ -15,7 +15,7 @@ def wanted(name: str = "web", **spec: object) -> Json:
     obj = an_object("v1", "Service", name, spec={"type": "ClusterIP", **spec})
     for field in ("uid", "resourceVersion"):
         del obj["metadata"][field]
-    return finished(obj, OWNER, b"key")
+    return finished(obj, OWNER)
 
 
 def stored(desired: Json, **metadata: object) -> Json:
@@ -65,7 +65,6 @@ def test_a_lost_label_is_put_back_without_unsettling_the_object() -> None:
     labelled = finished(
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"a": "1"}}},
         OWNER,
-        b"key",
     )
     live = stored(labelled, labels={})
 
@@ -149,12 +148,4 @@ def test_a_foreign_object_that_is_handed_over_gets_our_owner_reference() -> None
 def test_a_desired_object_holds_no_null() -> None:
     obj = an_object("v1", "Service", "web", spec={"a": None, "b": [{"c": None}], "d": {"e": None}})
 
-    assert finished(obj, OWNER, b"key")["spec"] == {"b": [{}], "d": {}}
-
-
-def test_the_hash_of_a_desired_object_depends_on_the_key() -> None:
-    obj = an_object("v1", "Service", "web")
-
-    one, other = (finished(obj, OWNER, key)["metadata"]["annotations"] for key in (b"1", b"2"))
-
-    assert one != other
+    assert finished(obj, OWNER)["spec"] == {"b": [{}], "d": {}}

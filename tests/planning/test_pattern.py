@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -590,3 +591,68 @@ def test_the_stack_label_reaches_objects_and_pods() -> None:
 
     assert made["metadata"]["labels"]["stack"] == "demo"
     assert made["spec"]["template"]["metadata"]["labels"]["stack"] == "demo"
+
+
+# --- The key of the hashes
+
+OWN = Settings(hash_key=b"an operator's own key")
+OTHER = Settings(hash_key=b"the key after the first was lost")
+
+
+def a_world_with_hashes(settings: Settings) -> World:
+    world = World(
+        a_pattern(config={"a": 1}, backendConfig={"name": "broker"}),
+        a_backend(connection={"secretRef": {"name": "creds"}}),
+        a_secret(url="bmF0cw=="),
+    )
+    world.settings = settings
+    world.converge()
+    return world
+
+
+def hashes_of(world: World) -> Json:
+    template = world.objects[DEPLOYMENT_OF_ORDERS]["spec"]["template"]
+    found: Json = template["metadata"]["annotations"]
+    return found
+
+
+def change_config(world: World) -> None:
+    world.edit(ORDERS, config={"a": 2})
+
+
+def change_secret(world: World) -> None:
+    world.put(a_secret(url="cmVkaXM="))
+
+
+@pytest.mark.parametrize(("before", "after"), [(Settings(), OWN), (OWN, OTHER), (OWN, Settings())])
+@pytest.mark.parametrize("change", [change_config, change_secret])
+def test_another_key_rolls_no_pod_and_the_next_change_does(
+    before: Settings, after: Settings, change: Callable[[World], None]
+) -> None:
+    world = a_world_with_hashes(before)
+    old = hashes_of(world)
+
+    world.settings = after
+    world.converge()
+    assert hashes_of(world) == old
+
+    change(world)
+    world.converge()
+    new = hashes_of(world)
+    assert new != old
+    assert len(new.items() & old.items()) == 1, "what did not change is as it was"
+
+    world.converge()
+    assert hashes_of(world) == new
+
+
+def test_a_hash_by_a_key_of_its_own_cannot_be_computed_without_it() -> None:
+    world = a_world_with_hashes(OWN)
+
+    for text in hashes_of(world).values():
+        assert text.partition("-")[2]
+        assert text not in hashes_of(a_world_with_hashes(OTHER)).values()
+
+
+def test_a_key_is_not_in_the_text_of_the_settings() -> None:
+    assert "own key" not in repr(OWN)

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from prism_operator import generated, rbac
-from prism_operator.api.meta import LEASE, NODE, Json
+from prism_operator.api.meta import LEASE, NODE, SECRET, Json
 from prism_operator.permissions import GRANTS
 from prism_operator.planning.resources.rbac import build_election_role
 from prism_operator.rbac import build_rbac, generated_files, render_rbac
+from prism_operator.runtime import hash_key
 from prism_operator.runtime.operator import WATCHED, Options
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,12 @@ def test_only_the_operators_own_lease_is_in_the_election_role() -> None:
     assert role["metadata"]["namespace"] == Options().lease_namespace
 
 
+def test_of_secrets_in_its_own_namespace_only_the_hash_key_may_be_read() -> None:
+    assert rbac.HASH_KEY_NAME == hash_key.NAME
+    for rule in build_rbac()["hash_key_role"]["rules"]:
+        assert rule["verbs"] == ["create"] or rule["resourceNames"] == [hash_key.NAME]
+
+
 def test_who_watches_some_namespaces_gets_roles_there_and_nothing_else() -> None:
     objects = list(yaml.safe_load_all(render_rbac(["team-a", "team-b"])))
 
@@ -63,7 +70,10 @@ def test_who_watches_some_namespaces_gets_roles_there_and_nothing_else() -> None
     whole = granted(build_rbac()["role"])
     without_nodes = {g for g in whole if g[:2] != (NODE.group, NODE.plural)}
     assert granted(roles["team-a"]) == granted(roles["team-b"]) == without_nodes
-    assert {g[1] for g in granted(roles["prism-system"])} == {LEASE.plural}
+    own = [
+        o for o in objects if o["kind"] == "Role" and o["metadata"]["namespace"] == "prism-system"
+    ]
+    assert {g[1] for role in own for g in granted(role)} == {LEASE.plural, SECRET.plural}
 
 
 def test_every_binding_names_the_operators_account_and_a_role_that_is_there() -> None:

@@ -19,6 +19,7 @@ from prism_operator.api.meta import (
     ref_of,
     uid_of,
 )
+from prism_operator.planning.settings import Settings
 
 from . import releases
 from .world import World
@@ -39,7 +40,8 @@ def _upgraded(cluster: Path) -> tuple[World, dict[Ref, Json]]:
     """A recorded cluster after today's operator ran in it, and what it was before."""
     world = releases.load(cluster)
     before = {ref_of(obj): obj for obj in releases.objects(world)}
-    releases.settle(world)
+    # With a key of its own, which v0.1.0 did not have.
+    releases.settle(world, Settings(hash_key=b"made when it was installed"))
     return world, before
 
 

@@ -74,7 +74,7 @@ class Scaling:
     degraded_by: tuple[Condition, ...] = ()
 
 
-def decide(owner: Json, target: Target, cluster: Snapshot, hash_key: bytes) -> Scaling:
+def decide(owner: Json, target: Target, cluster: Snapshot) -> Scaling:
     """What to do about the replicas and the scaler of one component of ``owner``, seen now."""
     section = target.component.effective_autoscaling
     resource = _RESOURCES[section.effective_scaler] if section is not None else None
@@ -88,7 +88,7 @@ def decide(owner: Json, target: Target, cluster: Snapshot, hash_key: bytes) -> S
     if section is None or wanted is None:
         return Scaling(yielded, conditions=(_waiting(old),)) if old else Scaling()
 
-    blocked, objects = _build(owner, target, section, wanted.resource, cluster, hash_key)
+    blocked, objects = _build(owner, target, section, wanted.resource, cluster)
     if blocked:
         # Nothing that runs is torn down for what cannot be made.
         at_least = 0 if scalers.ours or old else max(1, section.min_replicas)
@@ -132,14 +132,13 @@ def _build(
     section: Autoscaling,
     resource: Resource,
     cluster: Snapshot,
-    hash_key: bytes,
 ) -> tuple[tuple[Condition, ...], tuple[Json, ...]]:
     """The scaler's objects; or, first, the conditions that say why there can be none."""
     if not cluster.can_read(resource):
         told = f"{resource.plural} cannot be read, so none is made: grant get, list and watch"
         return (Condition(SCALER_READY, "Unknown", "NoPermission", told),), ()
     if resource == HORIZONTAL_POD_AUTOSCALER:
-        return (), (_hpa(owner, target, section, hash_key),)
+        return (), (_hpa(owner, target, section),)
     if not cluster.serves(resource):
         told = "KEDA is not installed: without it the number of replicas stays as it is"
         return (_not_ready("KedaNotInstalled", told),), ()
@@ -153,13 +152,13 @@ def _build(
         told = f"authenticationRef: {'; '.join(found.unresolved)}"
         return (_not_ready("AuthenticationNotFound", told),), ()
     scaled = build_scaled_object(name, target.deployment.namespace, labels, section, found.names)
-    return (), tuple(finished(obj, owner, hash_key) for obj in (*found.made, scaled))
+    return (), tuple(finished(obj, owner) for obj in (*found.made, scaled))
 
 
 @remembered(entries=512)
-def _hpa(owner: Json, target: Target, section: Autoscaling, hash_key: bytes) -> Json:
+def _hpa(owner: Json, target: Target, section: Autoscaling) -> Json:
     name, namespace = target.deployment.name, target.deployment.namespace
-    return finished(build_hpa(name, namespace, target.labels, section), owner, hash_key)
+    return finished(build_hpa(name, namespace, target.labels, section), owner)
 
 
 def _yield_to(
