@@ -127,16 +127,18 @@ check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
 	@$(BIN)/python -m prism_operator.metrics_reference --check
+	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
 	@scripts/check-determinism
 
-.PHONY: manifests crds
-crds: manifests
-manifests: $(READY) ## Write crds/ and config/ from the models and the table of permissions.
+.PHONY: manifests generate crds
+crds generate: manifests
+manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
 	@$(BIN)/python -m prism_operator.metrics_reference --write
+	@$(BIN)/python -m charts.generate --write
 
 .PHONY: goldens
 goldens: $(READY) ## Write the golden plans; read the difference before you commit it.

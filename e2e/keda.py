@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.build import find_go
+from e2e.build import downloaded
 from e2e.cluster import Cluster
 
 MODULE = "github.com/kedacore/keda/v2@v2.21.0"
 _CRDS = ("keda.sh_scaledobjects.yaml", "keda.sh_triggerauthentications.yaml")
 
 
-@functools.cache
 def crd_files() -> tuple[Path, ...]:
     """The files of ScaledObject and TriggerAuthentication, downloaded once into Go's cache."""
-    with tempfile.TemporaryDirectory() as empty:
-        done = subprocess.run(
-            [str(find_go()), "mod", "download", "-json", MODULE],
-            cwd=empty,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    assert done.returncode == 0, f"go mod download {MODULE}: {done.stderr or done.stdout}"
-    bases = Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "bases"
+    bases = downloaded(MODULE) / "config" / "crd" / "bases"
     return tuple(bases / name for name in _CRDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -107,6 +108,16 @@ class OperatorProcess:
 def operator_command(*args: str) -> Sequence[str]:
     """The installed ``prism-operator`` of this environment."""
     return (str(Path(sys.executable).with_name("prism-operator")), *args)
+
+
+def account_kubeconfig(cluster: LocalCluster, account: str, namespace: str, path: Path) -> Path:
+    """A kubeconfig in ``path`` with a token of a ServiceAccount, as a pod of it would have one."""
+    token = cluster.kubectl("create", "token", account, f"--namespace={namespace}").strip()
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+    return path
 
 
 def operator_kubeconfig(cluster: Cluster, user: str = "prism-operator") -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster import OPERATOR_ACCOUNT, Json, LocalCluster
-from e2e.operator_process import OperatorProcess, operator_command
+from e2e.operator_process import OperatorProcess, account_kubeconfig, operator_command
 from e2e.waiting import eventually
 from prism_operator import __version__, rbac
 
@@ -82,13 +82,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster
 @pytest.fixture
 def account(installed: LocalCluster, tmp_path: Path) -> Path:
     """A kubeconfig with a token of the installed ServiceAccount."""
-    token = installed.kubectl("create", "token", MANAGER, SYSTEM).strip()
-    config = json.loads(installed.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token}
-    path = tmp_path / "kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(config))
-    return path
+    return account_kubeconfig(installed, MANAGER, "prism-system", tmp_path / "kubeconfig")
 
 
 def run_as(cluster: LocalCluster, account: Path, *flags: str) -> OperatorProcess:

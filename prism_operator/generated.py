@@ -6,13 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+# In the first line of each of them, whatever its comments look like.
+_MARK = "Generated "
 
 
 def main(prog: str, arguments: Sequence[str], render: Callable[[Path], dict[Path, str]]) -> int:
     """Writes the files, or (``--check``) says what differs; the answer is the exit code.
 
     ``render`` tells all that belongs below the project's folder. A YAML file beside one of them
-    that is not among them is left over.
+    that says to be generated and is not among them is left over.
     """
     parser = argparse.ArgumentParser(prog=prog)
     what = parser.add_mutually_exclusive_group(required=True)
@@ -28,7 +34,7 @@ def main(prog: str, arguments: Sequence[str], render: Callable[[Path], dict[Path
         path
         for folder in {path.parent for path in files}
         for path in folder.glob("*.yaml")
-        if path not in files
+        if path not in files and _MARK in path.read_text().partition("\n")[0]
     }
     if options.check:
         for path in sorted({*stale, *left_over}):
@@ -42,3 +48,21 @@ def main(prog: str, arguments: Sequence[str], render: Callable[[Path], dict[Path
         path.unlink()
         print(f"removed {path}")
     return 0
+
+
+def dump_yaml(obj: Any) -> str:
+    """``obj`` as YAML, keys sorted, in full where one value stands in several places."""
+    return yaml.dump(obj, Dumper=_ForPeople, sort_keys=True, width=100, allow_unicode=True)
+
+
+class _ForPeople(yaml.SafeDumper):
+    """Repeats what occurs twice, and keeps the lines of texts."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None)
+
+
+_ForPeople.add_representer(str, _ForPeople.represent_text)

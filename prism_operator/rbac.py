@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from prism_operator import generated
 from prism_operator.api.meta import (
     GROUP,
@@ -36,13 +34,15 @@ _HEADER: Final = (
 _MANAGER: Final = "prism-operator-manager-role"
 _ELECTION: Final = "prism-operator-leader-election-role"
 _HASH_KEY: Final = "prism-operator-hash-key-role"
+_VIEWER: Final = "prism-operator-viewer-role"
+_EDITOR: Final = "prism-operator-editor-role"
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
 
 
 def render_rbac(watch_namespaces: Sequence[str] = ()) -> str:
     """All manifests as YAML documents; nothing but Roles when namespaces are given."""
-    return "---\n".join(_dump(obj) for obj in build_rbac(watch_namespaces).values())
+    return "---\n".join(generated.dump_yaml(obj) for obj in build_rbac(watch_namespaces).values())
 
 
 def build_rbac(watch_namespaces: Sequence[str] = ()) -> dict[str, Json]:
@@ -75,14 +75,16 @@ def generated_files(root: Path) -> dict[Path, str]:
     """What belongs in ``config/rbac`` below ``root``, the project's folder."""
     folder = root / "config" / "rbac"
     objects = build_rbac()
-    files = {folder / f"{name}.yaml": _HEADER + _dump(obj) for name, obj in objects.items()}
+    files = {
+        folder / f"{name}.yaml": _HEADER + generated.dump_yaml(obj) for name, obj in objects.items()
+    }
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": sorted(path.name for path in files),
     }
     # Without an ending, so that `kubectl apply -f config/rbac/` passes it over.
-    files[folder / "Kustomization"] = _HEADER + _dump(kustomization)
+    files[folder / "Kustomization"] = _HEADER + generated.dump_yaml(kustomization)
     return files
 
 
@@ -101,8 +103,8 @@ def _roles_for_people() -> dict[str, Json]:
         _rule(GROUP, [scale], ["get", "update", "patch"]),
     ]
     return {
-        "viewer_role": _role("prism-viewer-role", "", viewer, aggregate_to=["view"]),
-        "editor_role": _role("prism-editor-role", "", editor, aggregate_to=["edit", "admin"]),
+        "viewer_role": _role(_VIEWER, "", viewer, aggregate_to=["view"]),
+        "editor_role": _role(_EDITOR, "", editor, aggregate_to=["edit", "admin"]),
     }
 
 
@@ -149,17 +151,6 @@ def _binding(role: str, namespace: str) -> Json:
 def _metadata(name: str, namespace: str) -> Json:
     labels = {"app.kubernetes.io/name": "prism-operator"}
     return {"name": name, "labels": labels, **({"namespace": namespace} if namespace else {})}
-
-
-def _dump(obj: Json) -> str:
-    return yaml.dump(obj, Dumper=_WithoutAliases, sort_keys=True, width=100)
-
-
-class _WithoutAliases(yaml.SafeDumper):
-    """Writes what stands in several places in full, as people and diffs read it."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
-        return True
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_check_names_files_that_differ_and_files_that_should_not_be_there(
     changed = tmp_path / "crds" / "prism.io_prismstacks.yaml"
     changed.write_text("# edited by hand\n")
     stray = tmp_path / "config" / "crd" / "bases" / "old.yaml"
-    stray.write_text("{}")
+    stray.write_text("# Generated once\n")
     capsys.readouterr()
 
     assert crd.main(["--check", "--root", str(tmp_path)]) == 1

@@ -1,0 +1,1 @@
+"""What the Helm chart has that is generated, and the program that writes it."""
