@@ -27,6 +27,8 @@ from types import TracebackType
 
 from markdown_it import MarkdownIt
 
+from e2e.build import HELM, build
+
 _MARKERS = re.compile(
     r"not run: (?P<not_run>.+)|in the background until: (?P<until>.+)"
     r"|ended after: (?P<ended_after_s>\d+) s|exit code: (?P<exit_code>\d+)"
@@ -302,9 +304,9 @@ def _is_there(group: int) -> bool:
 def shell_environment(cluster_directory: Path) -> dict[str, str]:
     """The environment of somebody who has python3 and make, and maybe uses a local cluster.
 
-    The kubectl is the local cluster's, whatever else is installed.
+    The kubectl is the local cluster's and helm is ours, whatever else is installed.
     """
     kept = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "MAKEFLAGS")}
-    path = f"{cluster_directory / 'bin'}:{os.environ['PATH']}"
+    path = f"{cluster_directory / 'bin'}:{build(HELM).parent}:{os.environ['PATH']}"
     home = {"HOME": os.environ.get("HOME", "/")}
     return {**kept, **home, "PATH": path, "PRISM_CLUSTER_DIRECTORY": str(cluster_directory)}
