@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from simulator.inputs import Document
+from prism_operator.documents import Document
 from simulator.run import Simulation
 from simulator.scenario import LoadedScenario, Manifest, Scenario
 
@@ -63,7 +63,7 @@ def stack(ordinal: int, image: str) -> dict[str, Any]:
 
 
 def manifest(obj: dict[str, Any]) -> Manifest:
-    return Manifest(obj, Document(Path("generated"), obj, obj))
+    return Manifest(obj, Document("generated", obj))
 
 
 def main() -> None:

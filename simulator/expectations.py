@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from prism_operator.api.meta import Json, Resource
+from prism_operator.documents import location_of
 from simulator.cluster.api import Cache
 from simulator.controllers.objects import condition, is_ready, labels_of, node_of
-from simulator.inputs import location_of
 from simulator.kernel import SECOND_US, Us
 from simulator.scenario import Bounds, Claim, CountClaim, Expectation
 

@@ -27,7 +27,8 @@ from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import PRISM_RESOURCES, RESOURCES, Json, Ref, Resource
 from prism_operator.api.quantities import parse_quantity
 from prism_operator.api.validation import InvalidObject, parse
-from simulator.inputs import BadInputError, Document, Location, load_documents, location_of
+from prism_operator.documents import Document, Location, location_of
+from simulator.inputs import BadInputError, load_documents
 from simulator.kernel import SECOND_US, Us
 from simulator.randomness import Span
 
@@ -476,7 +477,7 @@ class Manifest:
     @property
     def place(self) -> str:
         """Where it stands, for complaints that come from the API server."""
-        return self.document.complain((), "").rstrip(": ")
+        return str(self.document.complain((), "")).rstrip(": ")
 
 
 @dataclass(frozen=True)
@@ -507,7 +508,7 @@ def load(path: Path) -> LoadedScenario:
         scenario = Scenario.model_validate(document.value)
     except ValidationError as error:
         raise BadInputError(
-            [document.complain(*_problem(e["loc"], e)) for e in error.errors()]
+            [str(document.complain(*_problem(e["loc"], e))) for e in error.errors()]
         ) from None
     manifests: dict[str, tuple[Manifest, ...]] = {}
     problems: list[str] = []
@@ -517,7 +518,7 @@ def load(path: Path) -> LoadedScenario:
         except BadInputError as error:
             missing = not (path.parent / name).exists()
             problems += (
-                [document.complain(where, f'manifest "{name}" does not exist')]
+                [str(document.complain(where, f'manifest "{name}" does not exist'))]
                 if missing
                 else error.problems
             )
@@ -564,12 +565,13 @@ def load_manifests(path: Path) -> tuple[Manifest, ...]:
     for document in load_documents(path):
         obj = document.value
         if not isinstance(obj, dict) or not isinstance(obj.get("kind"), str):
-            problems.append(document.complain((), "expected an object with apiVersion and kind"))
+            message = "expected an object with apiVersion and kind"
+            problems.append(str(document.complain((), message)))
             continue
         if obj["kind"] not in _BY_KIND:
             kinds = ", ".join(sorted(_BY_KIND))
             message = f'kind: expected one of {kinds}, got "{obj["kind"]}"'
-            problems.append(document.complain(("kind",), message))
+            problems.append(str(document.complain(("kind",), message)))
             continue
         resource = _BY_KIND[obj["kind"]]
         if obj.get("apiVersion") != resource.api_version:
@@ -577,10 +579,10 @@ def load_manifests(path: Path) -> tuple[Manifest, ...]:
                 f'apiVersion: expected "{resource.api_version}" for a {resource.kind}, '
                 f"got {_shown(obj.get('apiVersion'))}"
             )
-            problems.append(document.complain(("apiVersion",), message))
+            problems.append(str(document.complain(("apiVersion",), message)))
             continue
         if not (obj.get("metadata") or {}).get("name"):
-            problems.append(document.complain(("metadata",), "metadata.name: is required"))
+            problems.append(str(document.complain(("metadata",), "metadata.name: is required")))
             continue
         if resource in PRISM_RESOURCES:
             problems += _prism_problems(document)
@@ -594,5 +596,5 @@ def _prism_problems(document: Document) -> list[str]:
     try:
         parse(document.value)
     except InvalidObject as invalid:
-        return [document.complain(location_of(p.path), str(p)) for p in invalid.problems]
+        return [str(document.complain(location_of(p.path), str(p))) for p in invalid.problems]
     return []

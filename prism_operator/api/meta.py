@@ -121,6 +121,11 @@ def resource_of(obj: ReadOnlyJson) -> Resource:
     return _BY_API_VERSION_AND_KIND[obj["apiVersion"], obj["kind"]]
 
 
+def find_resource(api_version: str, kind: str) -> Resource | None:
+    """The resource of that name, if it is one we know."""
+    return _BY_API_VERSION_AND_KIND.get((api_version, kind))
+
+
 def ref_of(obj: ReadOnlyJson) -> Ref:
     """The coordinates of an object that carries its ``apiVersion`` and ``kind``."""
     meta = obj["metadata"]

@@ -54,7 +54,7 @@ def parse(obj: ReadOnlyJson) -> AnyPrism:
     kind = obj.get("kind")
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise InvalidObject([Problem("kind", f"{_shown(kind)} is not one of {', '.join(MODELS)}")])
+        raise InvalidObject([Problem("kind", f"{shown(kind)} is not one of {', '.join(MODELS)}")])
     try:
         parsed = model.model_validate(obj)
     except ValidationError as error:
@@ -68,15 +68,15 @@ def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
     rules, names = _rules_and_names(type(model))
     for rule in rules:
         if (told := rule.broken_by(model, partial(_value_of, model))) is not None:
-            yield Problem(_join(path, rule.at), told)
+            yield Problem(join(path, rule.at), told)
     for attribute, name in names:
         value = getattr(model, attribute)
         if isinstance(value, Model):
-            yield from _broken_rules(value, _join(path, name))
+            yield from _broken_rules(value, join(path, name))
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
                 if isinstance(item, Model):
-                    yield from _broken_rules(item, f"{_join(path, name)}[{index}]")
+                    yield from _broken_rules(item, f"{join(path, name)}[{index}]")
 
 
 @cache  # asked for every section of every object
@@ -93,7 +93,8 @@ def _value_of(model: object, path: str) -> object:
     return model
 
 
-def _join(path: str, name: str) -> str:
+def join(path: str, name: str) -> str:
+    """The path of the field ``name`` in what stands at ``path``."""
     return f"{path}.{name}" if path and name else path or name
 
 
@@ -103,16 +104,16 @@ def _problem(details: ErrorDetails) -> Problem:
         if isinstance(part, int):
             path += f"[{part}]"
         elif part not in ("int", "str", "constrained-str"):  # which side of a union it was
-            path = _join(path, part)
+            path = join(path, part)
     context = details.get("ctx") or {}
     if (flaw := context.get("flaw")) is not None:  # in a Kubernetes type, below the field
-        told = f"{_shown(flaw.value)} is not {flaw.told}" if flaw.misshapen else flaw.told
+        told = f"{shown(flaw.value)} is not {flaw.told}" if flaw.misshapen else flaw.told
         return Problem(path + context["item"] + flaw.path, told)
     return Problem(path, _message(details["type"], context, details))
 
 
 def _message(kind: str, limits: Mapping[str, Any], details: ErrorDetails) -> str:
-    given = _shown(details["input"])
+    given = shown(details["input"])
     match kind:
         case "missing":
             return "is required"
@@ -151,7 +152,8 @@ _EXPECTED = {
 }
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a message shows it, unless it may be long or secret."""
     # Objects and long texts are not repeated: they may hold what others should not read.
     match value:
         case None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from prism_operator.cli.entry import EXIT_BAD_INPUT, run_app
 
@@ -19,6 +20,10 @@ _BAD_INPUT = {"plan": 1}
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command and exits as docs/reference/kubectl-prism.md says."""
+    for stream in (sys.stdout, sys.stderr):
+        # Files may hold what a terminal's encoding has not.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(sys.argv[1:] if args is None else args))
 
 

@@ -302,6 +302,8 @@ def _items(value: Any) -> Any:
 
 def _compare_maps(schema: Schema, left: Any, right: Any, path: Path, out: Comparison) -> None:
     lefts, rights = _items(left) or {}, _items(right) or {}
+    if isinstance(lefts, list) or isinstance(rights, list):
+        raise TypedError(f"expected map, got list at {'.'.join(path)}")
     for key, item in lefts.items():
         child = schema.child(key) or ANYTHING
         _compare(child, item, rights.get(key, ABSENT), (*path, f"f:{key}"), out)
@@ -311,6 +313,8 @@ def _compare_maps(schema: Schema, left: Any, right: Any, path: Path, out: Compar
 
 
 def _compare_lists(schema: Schema, left: Any, right: Any, path: Path, out: Comparison) -> None:
+    if isinstance(left, dict) or isinstance(right, dict):
+        raise TypedError(f"expected list, got map at {'.'.join(path)}")
     lefts, rights = _by_element(schema, left), _by_element(schema, right)
     items = schema.items or ANYTHING
     for element in {**lefts, **rights}:

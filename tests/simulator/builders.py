@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prism_operator.api.meta import Json, Ref
-from simulator.inputs import Document
+from prism_operator.documents import Document
 from simulator.run import Simulation
 from simulator.scenario import LoadedScenario, Manifest, Scenario
 
@@ -54,7 +54,7 @@ def a_scenario(
 
 
 def a_manifest(obj: Json) -> Manifest:
-    return Manifest(obj, Document(Path("manifest.yaml"), obj, obj))
+    return Manifest(obj, Document("manifest.yaml", obj))
 
 
 class Story:

@@ -76,7 +76,8 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          "rolloutRestart, nodeLoss, operatorCrash, operatorRestart; got none"),
         ("expect:", "manifests: [gone.yaml]\nexpect:",
          's.yaml:6:13: manifest "gone.yaml" does not exist'),
-        ("question: Is this read?", "question: [", "s.yaml:3:8: is not YAML: expected ',' or ']'"),
+        ("question: Is this read?", "question: [",
+         "s.yaml:3:8: is not YAML: did not find expected ',' or ']'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(

@@ -6,6 +6,7 @@ import typer
 
 from prism_operator import __version__
 from prism_operator.cli.plugin.console import OUT
+from prism_operator.cli.plugin.validate import validate
 
 app = typer.Typer(
     name="kubectl prism",
@@ -28,3 +29,4 @@ def version() -> None:
 
 
 # One line for each command, in the order that --help lists them.
+app.command()(validate)
