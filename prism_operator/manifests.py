@@ -322,7 +322,8 @@ def _same_tenants(objects: Sequence[Manifest]) -> Iterator[Finding]:
     seen: dict[tuple[str, str, str], tuple[Manifest, str]] = {}
     for manifest, path, tenant in _tenants(objects):
         first, place = seen.setdefault(tenant, (manifest, f"{path} of {manifest}"))
-        if (first, place) != (manifest, f"{path} of {manifest}"):
+        # Within one stack it is a rule.
+        if first.key != manifest.key:
             message = (
                 f'"{tenant[2]}" is also {place} at {first.place}, on the same proxy: '
                 "the older of the two wins, the other one says Conflict"
