@@ -29,6 +29,57 @@ class Panel:
 
 ROWS: Final = (
     (
+        "Prism",
+        (
+            Panel(
+                "Stacks",
+                "PrismStacks by phase.",
+                (("{{phase}}", "sum by (phase) (prism_stacks{OURS})"),),
+                width=6,
+            ),
+            Panel(
+                "Patterns",
+                "PrismPatterns by scaler and phase.",
+                (("{{scaler}} {{phase}}", "sum by (scaler, phase) (prism_patterns{OURS}) > 0"),),
+                width=6,
+            ),
+            Panel(
+                "Backends",
+                "PrismBackends by provider and health.",
+                (
+                    (
+                        "{{provider}} {{health}}",
+                        "sum by (provider, health) (prism_backends{OURS}) > 0",
+                    ),
+                ),
+                width=6,
+            ),
+            Panel(
+                "Namespaces",
+                "PrismNamespaces by phase.",
+                (("{{phase}}", "sum by (phase) (prism_namespaces{OURS})"),),
+                width=6,
+            ),
+            Panel(
+                "Bad conditions",
+                "Objects with a condition that tells of something bad. Their messages say what.",
+                (
+                    (
+                        "{{kind}} {{condition}}",
+                        "sum by (kind, condition) (prism_conditions{OURS}) > 0",
+                    ),
+                ),
+                width=12,
+            ),
+            Panel(
+                "Rollouts",
+                "Objects with a rollout under way.",
+                (("{{kind}}", "sum by (kind) (prism_rollouts_in_progress{OURS})"),),
+                width=12,
+            ),
+        ),
+    ),
+    (
         "Operator",
         (
             Panel(

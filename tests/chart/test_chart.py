@@ -15,26 +15,27 @@ import yaml
 from charts.dashboard import ROWS, build_dashboard
 from charts.generate import CHART, generated_files
 from prism_operator import __version__
-from prism_operator.adapters.metrics import PrometheusMetrics
+from prism_operator.adapters.metrics import METRICS
 from prism_operator.api.meta import Json
 
 ROOT = Path(__file__).parents[2]
-# Prometheus makes these of a histogram, and of a process' own numbers only on Linux.
-SUFFIXES = ("_bucket", "_count", "_sum", "_total", "_created")
+# Labels that Prometheus gives every target, and those it makes of a histogram.
+OF_TARGET = {"namespace", "job", "pod"}
+OF_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 ALERTS = yaml.safe_load((ROOT / CHART / "files" / "alerts.yaml").read_text())
 OURS = 'namespace="prism-system", job="prism"'
 
 
-def exported() -> set[str]:
-    """The names of metrics that a running operator exposes."""
-    declared = re.findall(r"^# TYPE (\S+)", PrometheusMetrics().expose().decode(), re.MULTILINE)
-    return {name for declared_name in declared for name in _names(declared_name)}
-
-
-def _names(declared: str) -> Iterator[str]:
-    yield declared
-    for suffix in SUFFIXES:
-        yield declared.removesuffix("_total") + suffix
+EXPORTED = (
+    {spec.name: {*spec.labels} for spec in METRICS if spec.type != "histogram"}
+    | {
+        f"{spec.name}_{part}": {*spec.labels, "le"}
+        for spec in METRICS
+        if spec.type == "histogram"
+        for part in ("bucket", "count", "sum")
+    }
+    | {name: set() for name in OF_PROCESS}
+)
 
 
 QUERIES = [
@@ -58,6 +59,15 @@ def selectors(expression: Any) -> Iterator[promql_parser.VectorSelector]:
             yield from selectors(part)
 
 
+def grouped(query: str) -> set[str]:
+    """The labels that a query sums by."""
+    return {
+        label.strip()
+        for labels in re.findall(r"\bby \(([^)]*)\)", query)
+        for label in labels.split(",")
+    }
+
+
 @pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])
 def test_every_query_selects_metrics_of_this_operator_and_of_no_other(
     title: str, query: str
@@ -66,9 +76,11 @@ def test_every_query_selects_metrics_of_this_operator_and_of_no_other(
 
     assert found
     for selector in found:
-        assert selector.name in exported(), f"{title}: no such metric"
+        assert selector.name in EXPORTED, f"{title}: no such metric"
         labels = {matcher.name for matcher in selector.matchers.matchers}
         assert {"namespace", "job"} <= labels, f"{title}: also matches other operators'"
+        assert labels <= EXPORTED[selector.name] | OF_TARGET, f"{title}: no such label"
+        assert grouped(query) <= EXPORTED[selector.name] | OF_TARGET, f"{title}: no such label"
 
 
 def test_every_alert_says_what_it_means_and_has_its_section_in_the_guide() -> None:
@@ -78,7 +90,7 @@ def test_every_alert_says_what_it_means_and_has_its_section_in_the_guide() -> No
         assert alert["labels"]["severity"] in ("critical", "warning")
         assert {"summary", "description"} <= alert["annotations"].keys()
         assert f"\n## {alert['alert']}\n" in guide
-    sections = re.findall(r"^## (PrismOperator\w+)$", guide, re.MULTILINE)
+    sections = re.findall(r"^## (Prism\w+)$", guide, re.MULTILINE)
     assert sections == [alert["alert"] for alert in ALERTS]
 
 
