@@ -8,6 +8,8 @@ import shutil
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ from prism_operator.adapters.auth import (
     StaticCredential,
     credential_source,
 )
-from prism_operator.adapters.client import Client, OnRequest
+from prism_operator.adapters.client import Client, OnRequest, path_of
 from prism_operator.adapters.clock import SystemClock
 from prism_operator.adapters.errors import (
     CertificateError,
@@ -31,12 +33,12 @@ from prism_operator.adapters.errors import (
     UnreachableError,
 )
 from prism_operator.adapters.kubeconfig import SERVICE_ACCOUNT, Target, find_target
-from prism_operator.adapters.outcomes import explain, outcome_of, redact
+from prism_operator.adapters.outcomes import explain, failure_of_error, outcome_of, redact
 from prism_operator.adapters.reader import WATCH_TIMEOUT_S, HttpReader
 from prism_operator.adapters.watch import SILENCE_MARGIN_S
 from prism_operator.adapters.writer import HttpWriter, RateLimit
-from prism_operator.api.meta import RESOURCES, Json, Resource
-from prism_operator.ports import Clock, Failed, Ok, Reader, Reason, Writer
+from prism_operator.api.meta import RESOURCES, Json, Ref, Resource
+from prism_operator.ports import Clock, Failed, Ok, Reason, Writer
 
 __all__ = [
     "Capabilities",
@@ -54,6 +56,7 @@ __all__ = [
 
 # Well below a leader's renewDeadline of 10 s, so that it can try twice.
 LEASE_TIMEOUT_S = 5.0
+LOG_BYTES_MAX = 1 << 20
 
 
 class Permission(NamedTuple):
@@ -150,7 +153,7 @@ class Connection:
         trims: Mapping[Resource, Callable[[Json], Json]] | None = None,
         watch_timeout_s: tuple[int, int] = WATCH_TIMEOUT_S,
         watch_margin_s: float = SILENCE_MARGIN_S,
-    ) -> Reader:
+    ) -> HttpReader:
         """A Reader for any number of threads: one HTTP session per watch and per calling thread.
 
         ``rng`` draws the watches' lengths. ``notify`` is called from a watch's thread whenever its
@@ -169,6 +172,33 @@ class Connection:
             watch_timeout_s=watch_timeout_s,
             watch_margin_s=watch_margin_s,
         )
+
+    def logs(
+        self, pod: Ref, container: str, *, lines_max: int, previous: bool = False
+    ) -> str | Failed:
+        """The last lines a container wrote, at most 1 MiB of them."""
+        path = path_of(pod.resource, pod.namespace, pod.name, "log")
+        if isinstance(path, Failed):
+            return path
+        params = {"container": container, "tailLines": str(lines_max), "timestamps": "true"}
+        params |= {"limitBytes": str(LOG_BYTES_MAX)} | ({"previous": "true"} if previous else {})
+        try:
+            response = self._client.call("GET", path, params=params)
+        except (requests.RequestException, ConnectError) as error:
+            return failure_of_error(error, f"GET {path}")
+        if response.status_code != requests.codes.ok:
+            failed = outcome_of(response)
+            return failed if isinstance(failed, Failed) else Failed(Reason.TRANSIENT, "no log")
+        return response.content.decode(errors="replace")
+
+    def server_time(self) -> datetime | None:
+        """The server's time of day, to the second; None when it does not tell."""
+        try:
+            header = self._client.call("GET", "/version").headers.get("Date")
+            when = parsedate_to_datetime(header) if header else None
+        except (requests.RequestException, ConnectError, ValueError):
+            return None
+        return None if when is None else when.astimezone(UTC)
 
     def writer(
         self,

@@ -49,13 +49,17 @@ class HttpReader:
         self._notify = notify
         self._lease_timeout_s = lease_timeout_s
 
-    def list(self, resource: Resource, namespace: str = "") -> Listed | Failed:
-        """See ``ports.Reader``. Items are sorted by namespace and name."""
+    def list(self, resource: Resource, namespace: str = "", *, labels: str = "") -> Listed | Failed:
+        """See ``ports.Reader``. Items are sorted by namespace and name.
+
+        ``labels`` is a label selector as kubectl takes it.
+        """
+        chosen = {"labelSelector": labels} if labels else {}
         for _ in range(RESTARTS_MAX):
-            listed = self._list_pages(resource, namespace, {"limit": str(PAGE_SIZE)})
+            listed = self._list_pages(resource, namespace, {**chosen, "limit": str(PAGE_SIZE)})
             if not (isinstance(listed, Failed) and listed.reason == Reason.GONE):
                 return listed
-        return self._list_pages(resource, namespace, {})
+        return self._list_pages(resource, namespace, chosen)
 
     def watch(self, resource: Resource, namespace: str, resource_version: str) -> HttpWatch:
         """See ``ports.Reader``."""
