@@ -146,6 +146,12 @@ _DEFINITIONS = (
 )
 
 
+SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
+    definition.resource.kind: definition.short_names for definition in _DEFINITIONS
+}
+"""What else kubectl calls each kind."""
+
+
 def render_crds() -> Mapping[str, str]:
     """The CRDs as YAML, by the name of their file."""
     return _rendered()

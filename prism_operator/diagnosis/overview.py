@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from prism_operator.api.meta import Json, ReadOnlyJson
@@ -65,6 +65,12 @@ class Overview:
     def as_json(self) -> Json:
         """The same for programs."""
         return asdict(self)
+
+    def without_ages(self) -> Overview:
+        """What stays the same while nothing happens but time."""
+        parts = tuple(replace(part, age="") for part in self.parts)
+        remarks = tuple(remark.rpartition("  (")[0] for remark in self.remarks)
+        return replace(self, age="", parts=parts, remarks=remarks)
 
 
 def overview_of(facts: Facts) -> Overview:

@@ -129,7 +129,7 @@ def on_lost_node(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
     ready = condition_of(node, "Ready")
     if ready is None or ready["status"] == "True":
         return None
-    told = f"{ready.get('reason', '')}: {ready.get('message', '')}".strip(": ")
+    told = f"{ready.get('reason', '')}: {ready.get('message', '')}".strip(": .")
     taints = [f"{t['key']}:{t['effect']}" for t in node["spec"].get("taints") or ()]
     links = [Evidence(f"Node {name}", f"Ready is {ready['status']} ({told})", since_of(ready))]
     if taints:
@@ -188,18 +188,7 @@ def unscheduled(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
             Remedy("Whoever set the gates has to remove them"),
         )
     if condition.get("status") != "False":
-        return Trouble(
-            "NotScheduledYet",
-            "",
-            ("the scheduler has not looked at ", " yet"),
-            "no PodScheduled condition",
-            None,
-            Remedy(
-                "Ask again in a few seconds; if it stays so, look at the scheduler "
-                f"{pod['spec'].get('schedulerName', 'default-scheduler')}",
-                (f"kubectl describe pod {name} -n {namespace}",),
-            ),
-        )
+        return None  # not looked at yet
     cordoned = [
         n["metadata"]["name"] for n in facts.of_kind("Node") if n["spec"].get("unschedulable")
     ]
@@ -410,8 +399,22 @@ def behind_gate(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
 def starting(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
     """Nothing is wrong that can be seen: it has not become ready yet."""
     del facts
-    node = pod["spec"].get("nodeName", "")
+    node = pod["spec"].get("nodeName")
     name = pod["metadata"]["name"]
+    describe = f"kubectl describe pod {name} -n {workload.namespace}"
+    if not node:
+        scheduler = pod["spec"].get("schedulerName", "default-scheduler")
+        return Trouble(
+            "NotScheduledYet",
+            "",
+            ("the scheduler has not looked at ", " yet"),
+            "no PodScheduled condition",
+            None,
+            Remedy(
+                f"Ask again in a few seconds; if it stays so, look at the scheduler {scheduler}",
+                (describe,),
+            ),
+        )
     for what, status, _ in _containers(pod):
         if (status.get("state") or {}).get("running") is not None and not status.get("ready"):
             return Trouble(
@@ -431,10 +434,7 @@ def starting(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
         ("the kubelets have not started the containers of ", " yet"),
         f"is {(pod.get('status') or {}).get('phase', 'Pending')} on node {node}",
         None,
-        Remedy(
-            "Ask again in a few seconds; if it stays so, look at the node",
-            (f"kubectl describe pod {name} -n {workload.namespace}",),
-        ),
+        Remedy("Ask again in a few seconds; if it stays so, look at the node", (describe,)),
     )
 
 

@@ -6,6 +6,9 @@ import typer
 
 from prism_operator import __version__
 from prism_operator.cli.plugin.console import OUT
+from prism_operator.cli.plugin.explain import explain
+from prism_operator.cli.plugin.report import report
+from prism_operator.cli.plugin.status import status
 from prism_operator.cli.plugin.validate import validate
 
 app = typer.Typer(
@@ -30,3 +33,6 @@ def version() -> None:
 
 # One line for each command, in the order that --help lists them.
 app.command()(validate)
+app.command()(explain)
+app.command()(status)
+app.command()(report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,22 +14,27 @@ from prism_operator.diagnosis.findings import Evidence, Finding, Remedy
 from prism_operator.diagnosis.rules.admission import refusals_of
 from prism_operator.diagnosis.rules.pods import pod_findings
 from prism_operator.diagnosis.rules.rollout import missing_deployments
-from prism_operator.diagnosis.workloads import operator_workloads
+from prism_operator.diagnosis.workloads import Workload, operator_workloads
 
 # Beyond the Lease's own duration: its holder retries, and clocks differ.
 _LEASE_MARGIN_S: Final = 5.0
 # A running operator has looked at a new spec long before.
 _PATIENCE_S: Final = 5.0
+_DEPLOYMENT: Final = ("prism-operator-controller-manager", "prism-system")
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """``runs`` is None when that cannot be told; ``why`` says why it does not run."""
+    """``runs`` is None when that cannot be told; ``why`` says why it does not run.
+
+    It is ``unseen`` when there is no trace of it, as of one that runs elsewhere without a Lease.
+    """
 
     runs: bool | None
     why: str
     evidence: tuple[Evidence, ...] = ()
     remedy: Remedy | None = None
+    unseen: bool = False
 
 
 def find_silent_operator(facts: Facts) -> Iterator[Finding]:
@@ -37,7 +42,7 @@ def find_silent_operator(facts: Facts) -> Iterator[Finding]:
     unseen = next((o for o in prism_objects(facts) if is_unseen(o)), None)
     state = _state(facts)
     if unseen is None:
-        if state.runs is False:
+        if state.runs is False and not state.unseen:
             needed = any(missing_deployments(facts))
             yield Finding(
                 "OperatorNotRunning",
@@ -75,7 +80,7 @@ def find_silent_operator(facts: Facts) -> Iterator[Finding]:
             "OperatorBehind",
             sentence,
             evidence,
-            Remedy("Look at its --watch-namespaces and its log", _LOOK),
+            Remedy("Look at its --watch-namespaces and its log", _look(operator_workloads(facts))),
         )
 
 
@@ -116,20 +121,22 @@ def _state(facts: Facts) -> _State:
             return _State(False, first.sentence, (*first.evidence, *links), first.remedy)
         if workload.available == 0:
             why = f"{at} has no available replica"
-            return _State(False, why, (*workload.trail, *links), Remedy("Look at it", _LOOK))
+            return _State(
+                False, why, (*workload.trail, *links), Remedy("Look at it", _look(deployments))
+            )
         if lease is None:
             return _State(True, "", workload.trail)
     if lease is not None:
-        return _State(False, _why_ended(lease, facts.now), links, _start(deployments != []))
+        return _State(False, _why_ended(lease, facts.now), links, _start(deployments))
     if unread := facts.could_not_read("Operator"):
         return _State(
             None,
             f"whether the operator runs cannot be seen ({unread})",
-            remedy=Remedy("Ask somebody who may read them whether the operator runs", _LOOK),
+            remedy=Remedy("Ask somebody who may read them whether the operator runs", _look(())),
         )
     where = " and ".join(facts.seen.operator_namespaces)
     why = f"there is neither a Lease {LEASE_PREFIX} nor a Deployment of it in {where}"
-    return _State(False, why, (Evidence("Operator", why),), _start(False))
+    return _State(False, why, (), _start(()), unseen=True)
 
 
 def _held(lease: ReadOnlyJson, now: datetime) -> Evidence | None:
@@ -162,17 +169,19 @@ def _lease_name(lease: ReadOnlyJson) -> str:
     return f"Lease {lease['metadata']['namespace']}/{lease['metadata']['name']}"
 
 
-def _start(is_installed: bool) -> Remedy:
-    if is_installed:
-        return Remedy("Look at it, and restart it", (*_LOOK, _RESTART))
+def _start(deployments: Sequence[Workload]) -> Remedy:
+    if deployments:
+        name, namespace = deployments[0].name, deployments[0].namespace
+        restart = f"kubectl rollout restart deployment {name} -n {namespace}"
+        return Remedy("Look at it, and restart it", (*_look(deployments), restart))
     return Remedy(
         "Start the operator: as a pod, or here in the foreground", ("make deploy", "make run")
     )
 
 
-_NAME: Final = "prism-operator-controller-manager -n prism-system"
-_LOOK: Final = (
-    f"kubectl get deployment {_NAME}",
-    "kubectl logs deployment/prism-operator-controller-manager -n prism-system --tail=50",
-)
-_RESTART: Final = f"kubectl rollout restart deployment {_NAME}"
+def _look(deployments: Sequence[Workload]) -> tuple[str, ...]:
+    name, namespace = next(((w.name, w.namespace) for w in deployments), _DEPLOYMENT)
+    return (
+        f"kubectl get deployment {name} -n {namespace}",
+        f"kubectl logs deployment/{name} -n {namespace} --tail=50",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from prism_operator.api.meta import Json
+from prism_operator.api.meta import Json, controller_uid_of, uid_of
 from prism_operator.diagnosis.ages import parse_time
 from prism_operator.diagnosis.facts import Facts, condition_of, named, since_of
 from prism_operator.diagnosis.findings import Evidence, Finding
@@ -69,7 +69,7 @@ def _finding(workload: Workload, members: list[tuple[Json, Trouble]]) -> Finding
     return Finding(
         reason,
         sentence,
-        (*trail, *links, *trouble.more),
+        (*trail, *_replica_set(workload, members[0][0]), *links, *trouble.more),
         trouble.remedy,
         about=workload.name,
     )
@@ -84,6 +84,16 @@ def _placement(workload: Workload) -> Json | None:
     # Messages begin with the paths of components.
     path = workload.path if owner is not None and owner["kind"] == "PrismStack" else "spec"
     return condition if f"{path}: " in condition["message"] else None
+
+
+def _replica_set(workload: Workload, pod: Json) -> Iterator[Evidence]:
+    """The version the pod is of, while there are others."""
+    if len(workload.replica_sets) < 2:
+        return
+    for replica_set in workload.replica_sets:
+        if uid_of(replica_set) == controller_uid_of(pod):
+            which = "the newest version" if replica_set is workload.newest else "an older version"
+            yield Evidence(named("ReplicaSet", replica_set), which, _created(replica_set))
 
 
 def _created(pod: Json) -> datetime | None:
