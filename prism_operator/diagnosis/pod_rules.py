@@ -160,7 +160,7 @@ def ended(pod: Json, workload: Workload, facts: Facts) -> Trouble | None:
     return Trouble(
         f"Pod{reason}",
         reason,
-        (f"the pod has ended ({told}), as have ", ""),
+        ("", f" have ended: {told}"),
         told,
         None,
         Remedy(
@@ -357,7 +357,7 @@ def failing_probe(pod: Json, workload: Workload, facts: Facts) -> Trouble | None
         running = (status.get("state") or {}).get("running")
         if running is None or status.get("ready") or what.startswith("init "):
             continue
-        probe = "startup" if spec.get("startupProbe") and not status.get("started") else "readiness"
+        probe = "startup" if "startupProbe" in spec and not status.get("started") else "readiness"
         if said is None:
             continue
         return Trouble(

@@ -30,6 +30,7 @@ RULES: Final[tuple[Rule, ...]] = (
     admission.find_refused_pods,
     pods.find_pod_trouble,
     dependencies.find_own_health,
+    operator.find_dead_operator,
     rollout.find_missing_deployments,
     rollout.find_stuck_rollout,
     rollout.find_rollout_under_way,

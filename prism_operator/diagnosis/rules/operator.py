@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from prism_operator.api.meta import ReadOnlyJson
+from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.diagnosis.ages import age_text, duration_text, parse_time
 from prism_operator.diagnosis.facts import LEASE_PREFIX, Facts, condition_of, named, prism_objects
 from prism_operator.diagnosis.findings import Evidence, Finding, Remedy
@@ -38,20 +38,11 @@ class _State:
 
 
 def find_silent_operator(facts: Facts) -> Iterator[Finding]:
-    """Nobody looks at the object: the operator is gone, broken, or busy elsewhere."""
-    unseen = next((o for o in prism_objects(facts) if is_unseen(o)), None)
-    state = _state(facts)
+    """Nobody looks at the newest spec: the operator is gone, broken, or busy elsewhere."""
+    unseen = _unseen_object(facts)
     if unseen is None:
-        if state.runs is False and not state.unseen:
-            needed = any(missing_deployments(facts))
-            yield Finding(
-                "OperatorNotRunning",
-                f"the operator is not running: {state.why}; the status may be out of date",
-                state.evidence,
-                state.remedy,
-                blocks=needed,
-            )
         return
+    state = _state(facts)
     since = changed_at(unseen)
     waiting_s = (facts.now - since).total_seconds() if since else 0.0
     generation = unseen["metadata"].get("generation", 0)
@@ -84,11 +75,31 @@ def find_silent_operator(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def find_dead_operator(facts: Facts) -> Iterator[Finding]:
+    """The operator has looked at all there is, and stopped: the status may be out of date."""
+    if _unseen_object(facts) is not None:
+        return
+    state = _state(facts)
+    if state.runs is False and not state.unseen:
+        yield Finding(
+            "OperatorNotRunning",
+            f"the operator is not running: {state.why}; the status may be out of date",
+            state.evidence,
+            state.remedy,
+            # What somebody deleted since, it would have made again.
+            blocks=any(missing_deployments(facts)),
+        )
+
+
 def is_unseen(obj: ReadOnlyJson) -> bool:
     """Whether no operator has looked at the newest spec."""
     seen = (obj.get("status") or {}).get("observedGeneration", 0)
     newest = obj["metadata"].get("generation", 0)
     return bool(seen < newest or condition_of(obj, "Ready") is None)
+
+
+def _unseen_object(facts: Facts) -> Json | None:
+    return next((obj for obj in prism_objects(facts) if is_unseen(obj)), None)
 
 
 def changed_at(obj: ReadOnlyJson) -> datetime | None:

@@ -25,7 +25,7 @@ from prism_operator.planning.conditions import (
 from prism_operator.planning.names import ADOPT_ANNOTATION
 
 _FOREIGN: Final = re.compile(r"(\w+) ([\w.-]+)/([\w.-]+) exists and is not ours")
-_WRITE: Final = re.compile(r"cannot (?:create|apply|delete|update|patch|hand over) ")
+_WRITE: Final = re.compile(r"(cannot [\w ]+? \w+ [\w./-]+): ")
 
 
 def find_invalid_spec(facts: Facts) -> Iterator[Finding]:
@@ -79,19 +79,15 @@ def find_refused_writes(facts: Facts) -> Iterator[Finding]:
     for kind in (STALLED, RECONCILING):
         for obj, condition in _with(facts, kind, "True"):
             message = condition.get("message", "")
-            if not _WRITE.match(message):
+            if (write := _WRITE.match(message)) is None:
                 continue
-            namespace = obj["metadata"]["namespace"]
-            refusal = read_refusal(message, namespace, "spec")
+            refusal = read_refusal(message, obj["metadata"]["namespace"], "spec")
+            told = f"{write.group(1)}: {refusal.text}" if refusal else message
             yield Finding(
                 refusal.reason if refusal else "WriteRefused",
-                f"the operator {_WRITE.match(message).group(0)}an object: {refusal.text}"  # type: ignore[union-attr]
-                if refusal
-                else f"the operator {message}",
+                f"the operator {told}",
                 (*_chain(facts, obj), _link(obj, condition)),
                 refusal.remedy if refusal else Remedy("Correct the spec", (edit_command(obj),)),
-                blocks=condition_of(obj, READY) is not None
-                and condition_of(obj, READY)["status"] != "True",  # type: ignore[index]
             )
 
 
