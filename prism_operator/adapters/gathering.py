@@ -90,6 +90,8 @@ class Gatherer:
                 for owner in meta.get("ownerReferences") or ():
                     if owner.get("controller") and owner["kind"] == PRISM_STACK.kind:
                         pass_.get(Ref(PRISM_STACK, namespace, owner["name"]))
+        if pass_.of_kind(POD):
+            pass_.list(NODE)
         pass_.list(EVENTS, namespace)
         self._read_operator(pass_, namespace)
         seen, _ = self._seen(pass_)
@@ -110,6 +112,7 @@ class Gatherer:
         for pattern in pass_.of_kind(PRISM_PATTERN):
             meta = pattern["metadata"]
             pass_.get(Ref(DEPLOYMENT, meta["namespace"], meta["name"]))
+        pass_.list(NODE)
         pass_.list(EVENTS, namespace)
         self._read_operator(pass_, namespace)
         return self._seen(pass_)
@@ -123,8 +126,6 @@ class Gatherer:
             # KEDA's own labels on it, not ours.
             if name := (scaled.get("status") or {}).get("hpaName"):
                 pass_.get(Ref(HORIZONTAL_POD_AUTOSCALER, scaled["metadata"]["namespace"], name))
-        if pass_.of_kind(POD):
-            pass_.list(NODE)
 
     def _read_operator(self, pass_: _Pass, namespace: str) -> None:
         """The operator's Deployment and pods wherever they are, and its Lease where it may be."""

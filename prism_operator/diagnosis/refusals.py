@@ -68,6 +68,19 @@ def _limit_range(found: re.Match[str], namespace: str, path: str) -> Refusal:
     )
 
 
+def _limit_below_request(found: re.Match[str], namespace: str, path: str) -> Refusal:
+    asked, resource, limit = found.groups()
+    return Refusal(
+        "LimitBelowRequest",
+        f"it requests {resource} {asked}, more than its limit of {limit} "
+        "(which a LimitRange sets where the spec has none)",
+        Remedy(
+            f"Change {path}.resources, or the LimitRange",
+            (f"kubectl describe limitrange -n {namespace}",),
+        ),
+    )
+
+
 def _pod_security(found: re.Match[str], namespace: str, path: str) -> Refusal:
     level, why = found.groups()
     return Refusal(
@@ -163,6 +176,13 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], Read], ...]] = (
             r"[\w./-]+ max limit to request ratio per \w+ is [^.;\]]*"
         ),
         _limit_range,
+    ),
+    (
+        re.compile(
+            r'requests: Invalid value: "([^"]+)": must be less than or equal to (\w+) limit of '
+            r"([^\s,;\]]+)"
+        ),
+        _limit_below_request,
     ),
     (re.compile(r'violates PodSecurity "([^":]+)[^"]*": (.*)'), _pod_security),
     (re.compile(r'admission webhook "([^"]+)" denied the request:?(.*)'), _webhook_denied),

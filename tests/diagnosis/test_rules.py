@@ -116,6 +116,15 @@ TABLE = {
         "3 of 3 pods of Deployment shop-proxy cannot be created: "
         "a LimitRange refuses its resources: maximum cpu usage per Container is 1, but limit is 2",
     ),
+    "limit below request": (
+        with_quota(
+            'Pod "x" is invalid: spec.containers[0].resources.requests: Invalid value: "100m": '
+            "must be less than or equal to cpu limit of 50m"
+        ),
+        "LimitBelowRequest",
+        "3 of 3 pods of Deployment shop-proxy cannot be created: it requests cpu 100m, more than "
+        "its limit of 50m (which a LimitRange sets where the spec has none)",
+    ),
     "pod security": (
         with_quota(f'{PODS}violates PodSecurity "restricted:latest": runAsNonRoot != true'),
         "PodSecurity",
