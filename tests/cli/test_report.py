@@ -150,7 +150,7 @@ def a_planted_stack(canary: Canaries) -> Json:
                     "name": "db",
                     "type": "database",
                     "provider": "postgres",
-                    "connectionString": f"postgres://app:{canary('url')}@db/x?p={canary('query')}",
+                    "connectionString": f"postgres://db/{canary('path')}?password={canary('query')}",
                 }
             ],
             "patterns": [
@@ -184,15 +184,14 @@ def a_planted_stack(canary: Canaries) -> Json:
     )
 
 
-def a_refused_pattern(canary: Canaries) -> Json:
-    """Its spec is not valid, so that the operator quotes what is wrong with it."""
+def a_pattern(canary: Canaries) -> Json:
     spec = {
         "pattern": "consumer",
         "backend": "kafka",
-        "config": {"url": f"kafka://app:{canary('refused')}@k:9092"},
+        "config": {"url": f"kafka://k:9092?password={canary('inlineurl')}"},
         "backendConfig": {"kafka": {"saslPassword": canary("inline")}},
     }
-    return an_object(PRISM_PATTERN, "refused", spec=spec)
+    return an_object(PRISM_PATTERN, "alone", spec=spec)
 
 
 def a_planted_pod(canary: Canaries, replica_set: Json) -> Json:
@@ -230,7 +229,7 @@ def plant(cluster: Cluster, canary: Canaries) -> None:
     world = cluster.world
     # Made before it can be said in texts.
     stack = world.create(a_planted_stack(canary))
-    world.create(a_refused_pattern(canary))
+    world.create(a_pattern(canary))
     world.create(an_object(SECRET, "db", stringData={"password": canary("secret")}))
     world.create(an_object(CONFIG_MAP, "notes", data={"note": canary("configmap")}))
     world.create(
@@ -240,7 +239,7 @@ def plant(cluster: Cluster, canary: Canaries) -> None:
             spec={
                 "type": "cache",
                 "provider": "redis",
-                "connection": {"url": f"redis://:{canary('backendurl')}@redis"},
+                "connection": {"url": f"redis://redis/0?auth={canary('backendurl')}"},
             },
         )
     )
@@ -402,7 +401,7 @@ def test_no_canary_is_shown_by_explain_or_status(cluster: Cluster) -> None:
                 texts += [overviews_text([overview]), json.dumps(overview.as_json())]
 
     assert canary.found_in("\n".join(texts).encode()) == []
-    assert any("PrismPattern default/refused is not Ready" in text for text in texts)
+    assert any("PrismPattern default/alone is not Ready" in text for text in texts)
 
 
 def test_secrets_and_config_maps_are_never_asked_for(cluster: Cluster) -> None:
