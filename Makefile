@@ -155,7 +155,11 @@ fmt: $(READY) ## Format the code and mend what the linter can.
 
 .PHONY: test-integration
 test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_KUBECONFIG, kind, …).
-	@$(BIN)/pytest -q $(ARGS) --ignore=e2e/test_docs.py e2e
+	@$(BIN)/pytest -q $(ARGS) --ignore=e2e/test_docs.py --ignore=e2e/promises e2e
+
+.PHONY: test-e2e
+test-e2e: $(READY) ## What users are promised: on kind if Docker and kind are there, else without.
+	@$(BIN)/pytest -q $(ARGS) e2e/promises
 
 .PHONY: test-docs
 test-docs: $(READY) ## Run every command of README.md and docs/, a cluster for each page.

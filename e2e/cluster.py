@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -334,6 +335,14 @@ class LocalCluster(Cluster):
         *lines, _unfinished = self.audit_log.read_text().split("\n")
         events: list[Json] = [json.loads(line) for line in lines]
         return [e for e in events if user is None or e["user"]["username"] == user]
+
+    def link_kubectl(self) -> Path:
+        """A program ``kubectl`` of the cluster's version, for a PATH."""
+        script = self.directory / "bin" / "kubectl"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(self.kubectl_command)} "$@"\n')
+        script.chmod(0o755)
+        return script
 
     def kill(self, component: str) -> None:
         """SIGKILLs one component (``kube-apiserver``, …)."""

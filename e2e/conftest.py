@@ -20,6 +20,7 @@ from e2e import keda
 from e2e.build import CONTROL_PLANE, build
 from e2e.cluster import Cluster, LocalCluster, Programs
 from e2e.operator_process import OperatorProcess, operator_kubeconfig
+from e2e.stacks import Stack
 
 _ROOT = Path(__file__).parent.parent
 _DOCKER_TIMEOUT_S = 10.0
@@ -36,15 +37,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with our CRDs."""
     directory = tmp_path_factory.mktemp("cluster")
     if named := os.environ.get("PRISM_TEST_KUBECONFIG"):
-        found = Cluster(Path(named), _kubectl())
+        found = Cluster(Path(named), kubectl_command())
         _install(found)
         yield found
-    elif _docker_answers() and (kind := shutil.which("kind")):
+    elif docker_answers() and (kind := shutil.which("kind")):
         # Both paths given: pytest-kind would otherwise download versions of 2022.
-        with_kind = KindCluster("prism-test", kind_path=kind, kubectl_path=_kubectl()[0])
+        with_kind = KindCluster("prism-test", kind_path=kind, kubectl_path=kubectl_command()[0])
         with_kind.create()
         try:
-            found = Cluster(Path(with_kind.kubeconfig_path), _kubectl())
+            found = Cluster(Path(with_kind.kubeconfig_path), kubectl_command())
             _install(found)
             yield found
         finally:
@@ -72,6 +73,12 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     name = listed.strip().removeprefix("namespace/")
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def stack(cluster: Cluster, namespace: str) -> Stack:
+    """A stack in a fresh namespace, yet to be applied."""
+    return Stack(cluster, namespace)
 
 
 @pytest.fixture
@@ -125,13 +132,15 @@ def _install(cluster: Cluster) -> None:
     )
 
 
-def _kubectl() -> tuple[str, ...]:
+def kubectl_command() -> tuple[str, ...]:
+    """The kubectl on PATH, else our own."""
     if found := shutil.which("kubectl"):
         return (found,)
     return (str(build(CONTROL_PLANE)), "kubectl")
 
 
-def _docker_answers() -> bool:
+def docker_answers() -> bool:
+    """Whether containers can be started here."""
     if not shutil.which("docker"):
         return False
     try:

@@ -49,7 +49,7 @@ def up() -> None:
             cluster.stop()
         started_s = time.monotonic()
         cluster = LocalCluster.start(_DIRECTORY, outlives=True)
-        _link_kubectl(cluster)
+        cluster.link_kubectl()
         print(f"A local cluster runs after {time.monotonic() - started_s:.1f} s: {cluster.server}")
     print('  export KUBECONFIG="$(make -s cluster-kubeconfig)"   # for kubectl')
     if not shutil.which("kubectl"):
@@ -228,15 +228,6 @@ def _listed(objects: list[Json]) -> str:
 def _running() -> LocalCluster | None:
     cluster = LocalCluster.attach(_DIRECTORY)
     return cluster if cluster and cluster.is_running else None
-
-
-def _link_kubectl(cluster: LocalCluster) -> None:
-    """Puts a kubectl into ``.cluster/bin``, for machines without one."""
-    script = _DIRECTORY / "bin" / "kubectl"
-    script.parent.mkdir(parents=True, exist_ok=True)
-    command = " ".join(f"'{word}'" for word in cluster.kubectl_command)
-    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    script.chmod(0o755)
 
 
 def _strip_finalizers(cluster: Cluster, kind: str, meta: dict[str, object]) -> None:

@@ -310,12 +310,7 @@ def _granted(cluster: LocalCluster) -> set[tuple[str, str, str]]:
 
 def _make(cluster: LocalCluster, *arguments: str) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "MAKEFLAGS"}
-    folder = cluster.directory / "bin"
-    folder.mkdir(exist_ok=True)
-    kubectl = folder / "kubectl"
-    command = " ".join(f"'{word}'" for word in cluster.kubectl_command)
-    kubectl.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    kubectl.chmod(0o755)
+    folder = cluster.link_kubectl().parent
     environment |= {
         "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": f"{folder}:{environment.get('PATH', '')}",
