@@ -6,6 +6,7 @@ One cluster for each page, without Docker. What cannot run there is marked with 
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from e2e.pages import Shell, blocks_of, shell_environment
+from e2e.waiting import eventually
 
 ROOT = Path(__file__).parent.parent
+# Where `make run` serves metrics and health; another page's operator may still be ending.
+OPERATOR_PORTS = (8080, 8081)
+PORTS_FREE_S = 120.0
 PAGES = [
     page
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")))
@@ -27,6 +32,7 @@ def test_page_does_what_it_shows(
     page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = blocks_of(page)
+    eventually(_ports_are_free, within_s=PORTS_FREE_S)
     environment = shell_environment(tmp_path / "cluster")
     typed = [command.text for block in blocks for command in block.commands]
     run, reasons = 0, Counter[str]()
@@ -50,6 +56,13 @@ def test_page_does_what_it_shows(
     left = "".join(f"; {count} not: {reason}" for reason, count in sorted(reasons.items()))
     with capsys.disabled():
         print(f"\n{page.relative_to(ROOT)}: {run} commands run{left}")
+
+
+def _ports_are_free() -> None:
+    for port in OPERATOR_PORTS:
+        with socket.socket() as probe:
+            answer = probe.connect_ex(("127.0.0.1", port))
+        assert answer, f"port {port} is taken: does another operator run here?"
 
 
 def _make(environment: dict[str, str], target: str) -> None:
