@@ -28,6 +28,7 @@ from prism_operator.api.meta import (
 from prism_operator.planning import PLANNERS
 from prism_operator.planning.observed import FrozenSnapshot, Observed
 from prism_operator.planning.settings import Settings
+from prism_operator.planning.targets import scale_target_of
 from tests.planning.world import World
 
 SIZES = (1, 10, 100)
@@ -37,16 +38,21 @@ SETTINGS = Settings()
 
 
 class Indexed(FrozenSnapshot):
-    """A snapshot with an index by owner, as the operator's cache has one."""
+    """A snapshot with indexes by owner and by what is scaled, as the operator's cache has them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._owned: dict[str, list[Json]] = {}
+        self._scalers: dict[Ref | None, list[Json]] = {}
         for obj in self._by_ref.values():
             self._owned.setdefault(controller_uid_of(obj) or "", []).append(obj)
+            self._scalers.setdefault(scale_target_of(obj), []).append(obj)
 
     def owned_by(self, uid: str) -> list[Json]:
         return self._owned.get(uid, [])
+
+    def scalers_of(self, deployment: Ref) -> list[Json]:
+        return self._scalers.get(deployment, [])
 
 
 def a_stack(patterns: int) -> Json:

@@ -7,8 +7,7 @@ came from a cache or a plan; whoever needs another builds a copy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 ReadOnlyJson: TypeAlias = Mapping[str, Any]
@@ -21,8 +20,9 @@ STATUS_FIELD_MANAGER = "prism-operator-status"
 REPLICAS_FIELD_MANAGER = "prism-operator-replicas"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Resource:
+# Tuples, because they are the keys of everything: hashing and comparing them is most of what a pass
+# over an object at rest does.
+class Resource(NamedTuple):
     """A kind as the API serves it; ``group`` is empty for the core group."""
 
     group: str
@@ -44,8 +44,7 @@ class Resource:
         return "/".join([*parts, self.plural, *filter(None, [name, subresource])])
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(NamedTuple):
     """The coordinates of one object; ``namespace`` is empty for a cluster-scoped one."""
 
     resource: Resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -81,8 +81,18 @@ def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
 
 @cache  # asked for every section of every object
 def _rules_and_names(model: type[Model]) -> tuple[tuple[Rule, ...], tuple[tuple[str, str], ...]]:
+    """The rules, and the attributes that may hold sections of their own, with their fields."""
     fields = model.model_fields.items()
-    return tuple(model.rules()), tuple((name, field.alias or name) for name, field in fields)
+    sections = tuple(
+        (name, field.alias or name) for name, field in fields if _may_hold_model(field.annotation)
+    )
+    return tuple(model.rules()), sections
+
+
+def _may_hold_model(annotation: object) -> bool:
+    if isinstance(annotation, type) and not get_args(annotation):
+        return issubclass(annotation, Model)
+    return any(_may_hold_model(inner) for inner in get_args(annotation))
 
 
 def _value_of(model: object, path: str) -> object:

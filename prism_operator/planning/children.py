@@ -214,11 +214,12 @@ def _owner_reference(owner: ReadOnlyJson) -> Json:
 
 # Free-form by its schema: a null in it means something to whoever reads it.
 _FREE_FORM = frozenset({"config", "backendConfig"})
+_SCALARS = frozenset({str, int, float, bool})  # most of an object: not worth a call each
 
 
 def _without_nulls(value: Json) -> Json:
     return {
-        key: inner if key in _FREE_FORM else _inner_without_nulls(inner)
+        key: inner if type(inner) in _SCALARS or key in _FREE_FORM else _inner_without_nulls(inner)
         for key, inner in value.items()
         if inner is not None
     }

@@ -25,8 +25,10 @@ PUBLIC_KEY: Final = b"prism-operator"
 
 def keyed_hash(key: bytes, value: Any) -> str:
     """32 hex digits that are equal for equal JSON values, whatever the order of their keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hmac.digest(key, text.encode(), hashlib.sha256).hex()[:32]
+    return hmac.digest(key, _encode(value).encode(), hashlib.sha256).hex()[:32]
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 @dataclass(frozen=True, slots=True)
