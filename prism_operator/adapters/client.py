@@ -6,19 +6,20 @@ handling and object classes are not used.
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+import orjson
 import pykube
 import pykube.http
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 
 from prism_operator import __version__
@@ -78,13 +79,20 @@ class Client:
                 "current-context": "self",
             }
         )
-        self._proxies = _proxies_of(target.cluster)
+        # Looked up once: requests would read the whole environment for every request.
+        with requests.Session() as session:
+            environment = session.merge_environment_settings(
+                target.server, _proxies_of(target.cluster), None, None, None
+            )
+        self._proxies = environment["proxies"]
+        self._verify = environment["verify"] or True  # unless the cluster brings its authority
         self._headers = {
             "User-Agent": f"prism-operator/{__version__}",
             "Accept": "application/json",
+            "Accept-Encoding": (
+                "identity" if target.cluster.get("disable-compression") else "gzip"
+            ),
         }
-        if target.cluster.get("disable-compression"):
-            self._headers["Accept-Encoding"] = "identity"
         if target.cluster.get("insecure-skip-tls-verify"):
             # The kubeconfig asks for it; one warning per request would drown everything else.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -113,24 +121,25 @@ class Client:
         ``requests.RequestException`` and ``ConnectError``.
         """
         session = session or self._thread_session()
+        url = self.server + path + (f"?{urlencode(params)}" if params else "")
 
         def send(credential: Credential) -> requests.Response:
             code = "<error>"  # as client-go counts what had no answer
+            given = {**(headers or {}), **_authorization(credential)}
             try:
-                response = session.request(
-                    method,
-                    self.server + path,
-                    params=params,
-                    headers=dict(headers or {}),
-                    data=body,
+                # Not session.request: for cookies, hooks, ~/.netrc and redirects, which are not
+                # wanted here (a credential goes to the server it was made for), it takes as long
+                # as all the rest of a call.
+                response = session.get_adapter(url).send(
+                    self._prepared(method, url, given, body),
                     timeout=timeout,
-                    stream=stream,
-                    # Given even without a credential: otherwise requests looks into ~/.netrc.
-                    auth=_attach(credential.authorization),
+                    stream=True,
                     cert=credential.certificate,
+                    verify=self._verify,
                     proxies=self._proxies,
-                    allow_redirects=False,  # a credential goes to the server it was made for
                 )
+                if not stream:
+                    response.content  # noqa: B018 - reads the body, and gives the connection back
                 code = str(response.status_code)
             finally:
                 if self._on_request is not None:
@@ -171,7 +180,7 @@ class Client:
         return self.outcome(
             method,
             path,
-            body=json.dumps(body, separators=(",", ":"), allow_nan=False).encode(),
+            body=orjson.dumps(body),
             headers={"Content-Type": content_type},
             **kwargs,
         )
@@ -180,7 +189,6 @@ class Client:
         """A session of its own, for a watch. The caller closes it."""
         adapter = self._http_adapter or _Adapter(self._config)
         session: requests.Session = pykube.HTTPClient(self._config, http_adapter=adapter).session
-        session.headers.update(self._headers)
         with self._lock:
             self._sessions.add(session)
         return session
@@ -191,6 +199,16 @@ class Client:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
+
+    def _prepared(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> requests.PreparedRequest:
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, url, body
+        request.headers = CaseInsensitiveDict({**self._headers, **headers})
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
+        return request
 
     def _thread_session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
@@ -213,13 +231,8 @@ def path_of(
     return resource.path(quote(namespace, safe=":"), quote(name, safe=":"), subresource)
 
 
-def _attach(authorization: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    def attach(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if authorization:
-            request.headers["Authorization"] = authorization
-        return request
-
-    return attach
+def _authorization(credential: Credential) -> dict[str, str]:
+    return {"Authorization": credential.authorization} if credential.authorization else {}
 
 
 def _proxies_of(cluster: Json) -> dict[str, str] | None:

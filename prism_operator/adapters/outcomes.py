@@ -6,13 +6,13 @@ like a credential. Of any other body (an HTML page of a proxy, say) only type an
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import orjson
 import requests
 import urllib3.exceptions
 
@@ -142,8 +142,8 @@ def _fields(status: Json) -> list[str]:
 def _json_object(response: requests.Response) -> Json | None:
     """The body when it is a JSON object, whatever its content type says, or if it has none."""
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
+        body = orjson.loads(response.content)
+    except ValueError:
         return None
     return body if isinstance(body, dict) else None
 

@@ -7,11 +7,11 @@ dies of a truncated line.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
+import orjson
 import requests
 import urllib3
 
@@ -137,12 +137,12 @@ class HttpWatch:
     def _take(self, line: bytes) -> Failed | None:
         """Queues the event of one line; returns why the watch is over if the line says so."""
         try:
-            event = json.loads(line)
+            event = orjson.loads(line)
             kind, obj = event["type"], event["object"]
             if kind == "ERROR":
                 return failure_of_status(obj, int(obj.get("code") or 500))
             parsed = WatchEvent(EventType(kind), self._with_kind(obj))
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return Failed(
                 Reason.TRANSIENT, f"watch of {self._resource.plural}: a line is no watch event"
             )
