@@ -38,6 +38,8 @@ ADMIN = "prism-local-admin"
 _HERE = Path(__file__).parent
 _START_TIMEOUT_S = 90.0  # a laptop needs 5; a machine busy with a build needs many more
 _NODE_LEASE_S = 40
+# controller-manager's default of 20 requests a second would be what a test measures.
+CLIENT_QPS = 500
 _STARTS = 3  # a port found free may be taken by another cluster before we bind it
 
 # Whom the installed operator runs as.
@@ -207,6 +209,7 @@ class LocalCluster(Cluster):
         self.directory = directory
         self.port = port
         self.outlives = False
+        self.client_qps: int | None = CLIENT_QPS
         self._programs = programs
         self._etcd_port = etcd_port
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -223,12 +226,14 @@ class LocalCluster(Cluster):
         scheduler: bool = True,
         audit: bool = False,
         outlives: bool = False,
+        client_qps: int | None = CLIENT_QPS,
         programs: Programs | None = None,
     ) -> LocalCluster:
         """Starts a control plane with its files in ``directory``; ready when this returns.
 
         ``audit`` keeps a log of every write (``audit_events``). ``outlives`` lets it run on when
-        this process ends; ``attach`` finds it again.
+        this process ends; ``attach`` finds it again. ``client_qps`` is how many requests a second
+        controller-manager and scheduler may make; None leaves them Kubernetes' limits (20, 50).
 
         Raises:
             ClusterError: when a component does not come up.
@@ -239,6 +244,7 @@ class LocalCluster(Cluster):
             etcd_port, port = free_ports(2)
             cluster = cls(directory, programs, etcd_port, port)
             cluster.outlives = outlives
+            cluster.client_qps = client_qps
             try:
                 cluster._start_api(audit=audit)
                 break
@@ -301,6 +307,11 @@ class LocalCluster(Cluster):
     def server(self) -> str:
         """The API server's URL."""
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def pids(self) -> list[int]:
+        """The process of every component."""
+        return [pid for pid, _ in self._pids.values()]
 
     @property
     def is_running(self) -> bool:
@@ -525,9 +536,7 @@ class LocalCluster(Cluster):
             f"--service-account-private-key-file={pki / 'service-accounts.key'}",
             "--secure-port=0",
             "--leader-elect=false",
-            # Its default of 20 requests a second would be what a test measures.
-            "--kube-api-qps=500",
-            "--kube-api-burst=1000",
+            *self._client_limits(),
             # The usual default, said because a test may wait for it: node dead after this.
             "--node-monitor-grace-period=50s",
         ]
@@ -538,9 +547,13 @@ class LocalCluster(Cluster):
             f"--kubeconfig={self.directory / 'kubeconfig-system-kube-scheduler'}",
             "--secure-port=0",
             "--leader-elect=false",
-            "--kube-api-qps=500",
-            "--kube-api-burst=1000",
+            *self._client_limits(),
         ]
+
+    def _client_limits(self) -> list[str]:
+        if self.client_qps is None:
+            return []
+        return [f"--kube-api-qps={self.client_qps}", f"--kube-api-burst={2 * self.client_qps}"]
 
     def _kwok_command(self) -> list[str]:
         return [

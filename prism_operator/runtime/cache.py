@@ -243,6 +243,24 @@ def says_the_same(old: Json, new: Json, *, but: str = "") -> bool:
     )
 
 
+def only_reports(old: Json, new: Json) -> bool:
+    """Whether what is asked of an object stayed the same: somebody said how it does."""
+    return says_the_same(_without_revision(old), _without_revision(new), but="status")
+
+
+# An annotation by which the Deployment controller reports, beside the status.
+_REVISION: Final = "deployment.kubernetes.io/revision"
+
+
+def _without_revision(obj: Json) -> Json:
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if _REVISION not in annotations:
+        return obj
+    others = {key: value for key, value in annotations.items() if key != _REVISION}
+    return {**obj, "metadata": {**metadata, "annotations": others}}
+
+
 def _without_managed_fields(obj: Json) -> Json:
     """Without managedFields, which are half of an object's size, but for what plans need of them.
 

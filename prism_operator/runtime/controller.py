@@ -21,7 +21,7 @@ from prism_operator.runtime.cache import Cache
 from prism_operator.runtime.dependencies import Dependencies, Question, RecordingSnapshot
 from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.secrets import Secrets
-from prism_operator.runtime.workqueue import WorkQueue
+from prism_operator.runtime.workqueue import Priority, WorkQueue
 
 # A plan that still writes after so many rounds disagrees with the server.
 ROUNDS_MAX = 5
@@ -150,6 +150,11 @@ class Controller:
         self, obj: Json, plan: Plan, events: tuple[Emit, ...], term: int, done: _Pass
     ) -> None:
         if plan.status is not None:
+            if done.writes and not done.failures and not events and self._queue.is_waited_for():
+                # Others wait for their objects, and by the time of the next pass the status may
+                # have more to say. That pass comes at once when nobody waits any more.
+                self._queue.add(plan.ref, Priority.REPORTED)
+                return
             answer = self._applier.set_status(obj, plan.status, term)
             if answer is None:
                 return

@@ -42,6 +42,7 @@ from prism_operator.runtime.cache import (
     Trim,
     desired_unless_foreign,
     identity_unless_ours,
+    only_reports,
     scaling_facts,
 )
 from prism_operator.runtime.census import take_census
@@ -53,7 +54,7 @@ from prism_operator.runtime.health import SILENCE_MAX_S, Verdict, WatchFacts, ju
 from prism_operator.runtime.randomness import Streams
 from prism_operator.runtime.reflector import Reflector
 from prism_operator.runtime.secrets import Secrets, data_of
-from prism_operator.runtime.workqueue import WorkQueue
+from prism_operator.runtime.workqueue import Priority, WorkQueue
 
 
 def _whole(obj: Json) -> Json:
@@ -282,15 +283,18 @@ class Operator:
         return min((due_s for due_s in due if due_s is not None), default=None)
 
     def _on_change(self, ref: Ref, old: Json | None, new: Json | None, by: Ref | None) -> None:
+        priority = Priority.CHANGED if self._started else Priority.UNSEEN
+        if old is not None and new is not None and only_reports(old, new):
+            priority = Priority.REPORTED
         if ref.resource in self._controllers and ref != by:
-            self.queue.add(ref)
+            self.queue.add(ref, priority)
         for key in self._dependencies.concerned(ref, old, new):
             if key == by:
                 continue
             if ref.resource == NODE:
                 self.queue.add_after(key, NODES_SETTLE_S)
             else:
-                self.queue.add(key)
+                self.queue.add(key, priority)
 
     def _on_availability(self, resource: Resource) -> None:  # noqa: ARG002
         self._add_all()
@@ -304,7 +308,7 @@ class Operator:
         with self.cache.lock:
             for resource in self._controllers:
                 for ref in self.cache.refs(resource):
-                    self.queue.add(ref)
+                    self.queue.add(ref, Priority.UNSEEN)
 
     def _busy(self, controller: Controller, change: int) -> None:
         with self.cache.lock:

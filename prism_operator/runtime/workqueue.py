@@ -1,7 +1,8 @@
 """The work queue: every key once, one worker per key, retries with exponential backoff.
 
 The rules are those of client-go's workqueue (``k8s.io/client-go/util/workqueue``): a key added
-while it is worked on is handed out again afterwards, never at the same time.
+while it is worked on is handed out again afterwards, never at the same time. What somebody waits
+for is handed out first: docs/decisions/0012-what-comes-first.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections import deque
+from collections import OrderedDict
+from enum import IntEnum
 
 from prism_operator.api.meta import Ref
 from prism_operator.ports import Clock, Metrics
@@ -19,6 +21,16 @@ BACKOFF_FIRST_S = 0.005
 BACKOFF_MAX_S = 60.0
 RETRIES_PER_S = 10.0
 RETRIES_BURST = 100
+# One hand-out of so many goes to what has the lowest priority, so that nothing waits for ever.
+TURNS = 8
+
+
+class Priority(IntEnum):
+    """Why a key is to be looked at; the lower comes first."""
+
+    CHANGED = 0  # somebody changed it or what it is made of, and waits
+    UNSEEN = 1  # it was there before we were
+    REPORTED = 2  # its objects say how they do, or it is time to look again
 
 
 class TokenBucket:
@@ -58,8 +70,11 @@ class WorkQueue:
         self._streams = streams
         self._metrics = metrics
         self._changed = threading.Condition()
-        self._ready: deque[Ref] = deque()
-        self._dirty: dict[Ref, float] = {}  # to be handed out, and since when
+        self._ready: dict[Priority, OrderedDict[Ref, None]] = {
+            priority: OrderedDict() for priority in Priority
+        }
+        self._dirty: dict[Ref, tuple[Priority, float]] = {}  # to be handed out, and since when
+        self._turn = 0
         self._processing: set[Ref] = set()
         self._due: dict[Ref, float] = {}
         self._timers: list[tuple[float, int, Ref]] = []  # outdated entries are not in _due
@@ -68,15 +83,15 @@ class WorkQueue:
         self._bucket = TokenBucket(RETRIES_PER_S, RETRIES_BURST, clock.monotonic_s())
         self._depths: dict[str, int] = {}
 
-    def add(self, key: Ref) -> None:
-        """Hands ``key`` out as soon as a worker is free."""
+    def add(self, key: Ref, priority: Priority = Priority.CHANGED) -> None:
+        """Hands ``key`` out as soon as a worker is free; the highest priority given counts."""
         with self._changed:
-            self._add(key)
+            self._add(key, priority)
 
     def add_after(self, key: Ref, delay_s: float) -> None:
         """Adds ``key`` after ``delay_s`` seconds; an earlier time already set stays."""
         if delay_s <= 0:
-            return self.add(key)
+            return self.add(key, Priority.REPORTED)
         due_s = self._clock.monotonic_s() + delay_s
         with self._changed:
             if due_s < self._due.get(key, float("inf")):
@@ -116,10 +131,12 @@ class WorkQueue:
         """
         with self._changed:
             self._fire_timers()
-            if not self._ready:
+            waiting = [ready for ready in self._ready.values() if ready]
+            if not waiting:
                 return None
-            key = self._ready.popleft()
-            since_s = self._dirty.pop(key)
+            self._turn = (self._turn + 1) % TURNS
+            key, _ = waiting[0 if self._turn else -1].popitem(last=False)
+            _, since_s = self._dirty.pop(key)
             self._processing.add(key)
             self._due.pop(key, None)
             self._count(key, -1)
@@ -132,13 +149,19 @@ class WorkQueue:
         with self._changed:
             self._processing.discard(key)
             if key in self._dirty:
-                self._ready.append(key)
+                priority, _ = self._dirty[key]
+                self._ready[priority][key] = None
                 self._changed.notify()
+
+    def is_waited_for(self) -> bool:
+        """Whether anything waits that comes before what was only reported."""
+        with self._changed:
+            return any(self._ready[p] for p in Priority if p < Priority.REPORTED)
 
     def next_due_s(self) -> float | None:
         """When ``pop`` will have a key, on the monotonic clock; None if only an ``add`` helps."""
         with self._changed:
-            if self._ready:
+            if any(self._ready.values()):
                 return self._clock.monotonic_s()
             while self._timers and self._due.get(self._timers[0][2]) != self._timers[0][0]:
                 heapq.heappop(self._timers)
@@ -158,14 +181,20 @@ class WorkQueue:
         with self._changed:
             self._changed.notify_all()
 
-    def _add(self, key: Ref) -> None:
+    def _add(self, key: Ref, priority: Priority) -> None:
         if key in self._dirty:
+            before, since_s = self._dirty[key]
+            if priority < before:
+                self._dirty[key] = (priority, since_s)
+                if key in self._ready[before]:  # else it is worked on
+                    del self._ready[before][key]
+                    self._ready[priority][key] = None
             return
-        self._dirty[key] = self._clock.monotonic_s()
+        self._dirty[key] = (priority, self._clock.monotonic_s())
         self._metrics.queue_added(_controller(key))
         self._count(key, +1)
         if key not in self._processing:
-            self._ready.append(key)
+            self._ready[priority][key] = None
             self._changed.notify()
 
     def _fire_timers(self) -> None:
@@ -174,7 +203,7 @@ class WorkQueue:
             due_s, _, key = heapq.heappop(self._timers)
             if self._due.get(key) == due_s:
                 del self._due[key]
-                self._add(key)
+                self._add(key, Priority.REPORTED)
 
     def _count(self, key: Ref, change: int) -> None:
         controller = _controller(key)

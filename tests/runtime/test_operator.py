@@ -80,6 +80,12 @@ def a_pattern(name: str = "orders", **spec: Any) -> Json:
     }
 
 
+def take_in(operator: Operator) -> None:
+    """Lets the operator see what there is, without making a pass."""
+    for reflector in operator.reflectors:
+        reflector.step()
+
+
 def condition(world: World, ref: Ref, kind: str) -> Json:
     obj = world.get(ref)
     assert obj is not None
@@ -146,6 +152,58 @@ def test_every_object_and_its_status_is_written_once() -> None:
     assert len(creates) == len(picture(world))
     assert len(statuses) == len(set(statuses)) == 3
     assert len(writes) == len(creates) + len(statuses)
+
+
+def test_while_patterns_wait_for_their_objects_no_status_is_written() -> None:
+    world = World()
+    for number in range(5):
+        world.create(a_pattern(f"orders-{number}"))
+    world.run(world.operator())
+
+    writes = world.writes_of()
+    creates = [w for w in writes if w.startswith("POST")]
+    statuses = [w for w in writes if w.endswith("/status")]
+    assert writes[: len(creates)] == creates
+    assert len(statuses) == 5
+
+
+def test_an_edit_overtakes_what_the_operator_found_when_it_started() -> None:
+    world = World()
+    for number in range(9):
+        world.create(a_pattern(f"orders-{number}"))
+    operator = world.operator()
+    take_in(operator)
+    operator.reconcile_next()
+    world.edit(Ref(PRISM_PATTERN, "default", "orders-8"), {"spec": {"replicas": 3}})
+    take_in(operator)
+    operator.reconcile_next()
+
+    deployments = [o["metadata"]["name"] for o in world.objects(DEPLOYMENT)]
+    assert deployments == ["orders-0", "orders-8"]
+
+
+def test_how_the_pods_do_is_looked_at_after_what_somebody_changed() -> None:
+    world = World()
+    for name in ("orders", "later"):
+        world.create(a_pattern(name))
+    operator = world.operator()
+    world.run(operator)
+    world.edit(
+        Ref(DEPLOYMENT, "default", "orders"),
+        {
+            "metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}},
+            "status": {"observedGeneration": 1, "replicas": 1},
+        },
+        "status",
+    )
+    take_in(operator)
+    world.edit(Ref(PRISM_PATTERN, "default", "later"), {"spec": {"replicas": 3}})
+    take_in(operator)
+    already = len(world.writes_of())
+    operator.reconcile_next()
+
+    assert "PATCH" in world.writes_of()[already]
+    assert "later" in world.writes_of()[already]
 
 
 def test_what_somebody_deletes_or_changes_is_repaired() -> None:

@@ -7,6 +7,8 @@ from prism_operator.runtime.workqueue import (
     BACKOFF_MAX_S,
     RETRIES_BURST,
     RETRIES_PER_S,
+    TURNS,
+    Priority,
     WorkQueue,
 )
 
@@ -32,6 +34,60 @@ def test_keys_come_in_the_order_they_were_added() -> None:
         queue.add(a_key(name))
 
     assert [queue.pop() for _ in "cab"] == [a_key(name) for name in "cab"]
+
+
+def test_what_somebody_waits_for_comes_first() -> None:
+    queue = a_queue()
+    queue.add(a_key("reported"), Priority.REPORTED)
+    queue.add(a_key("unseen"), Priority.UNSEEN)
+    queue.add(a_key("changed"))
+
+    assert [queue.pop() for _ in range(3)] == [
+        a_key(name) for name in ("changed", "unseen", "reported")
+    ]
+
+
+def test_the_highest_priority_a_key_was_added_with_counts() -> None:
+    queue = a_queue()
+    for name in "ab":
+        queue.add(a_key(name), Priority.REPORTED)
+    queue.add(a_key("b"), Priority.CHANGED)
+    queue.add(a_key("b"), Priority.REPORTED)
+
+    assert [queue.pop() for _ in range(3)] == [a_key("b"), a_key("a"), None]
+
+
+def test_a_key_added_while_worked_on_keeps_the_highest_priority_it_was_added_with() -> None:
+    queue = a_queue()
+    queue.add(a_key())
+    queue.pop()
+    for priority in (Priority.REPORTED, Priority.CHANGED):
+        queue.add(a_key(), priority)
+    queue.add(a_key("reported"), Priority.REPORTED)
+    queue.done(a_key())
+
+    assert [queue.pop() for _ in range(3)] == [a_key(), a_key("reported"), None]
+
+
+def test_nothing_waits_for_ever_behind_what_comes_first() -> None:
+    queue = a_queue()
+    queue.add(a_key("reported"), Priority.REPORTED)
+    popped = []
+    for number in range(TURNS):
+        queue.add(a_key(f"changed-{number}"))
+        popped.append(queue.pop())
+
+    assert a_key("reported") in popped
+
+
+def test_a_timer_does_not_push_in_front_of_what_changed() -> None:
+    clock = FakeClock()
+    queue = a_queue(clock)
+    queue.add_after(a_key("timer"), 1)
+    clock.advance(1)
+    queue.add(a_key("changed"))
+
+    assert [queue.pop() for _ in range(2)] == [a_key("changed"), a_key("timer")]
 
 
 def test_a_key_added_while_worked_on_comes_again_afterwards_and_not_before() -> None:
