@@ -7,7 +7,15 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from prism_operator.api.common import ConnectionSecretRef, HealthCheck, PrismObject, Status, Tls
-from prism_operator.api.fields import Bool, LongText, Model, NamespaceNames, ShortText, Text
+from prism_operator.api.fields import (
+    Bool,
+    LongText,
+    Model,
+    NamespaceNames,
+    PositiveCount,
+    ShortText,
+    Text,
+)
 from prism_operator.api.rules import Rule
 from prism_operator.api.urls import no_credentials
 
@@ -98,6 +106,15 @@ class PrismBackendSpec(Model):
     """Kubernetes namespaces whose PrismPatterns may use this backend's Secret."""
 
 
+class Topic(Model):
+    """A topic of the backend, as last seen."""
+
+    name: Annotated[str, Field(min_length=1, max_length=249)]
+    """Its name."""
+    partitions: PositiveCount
+    """Its number of partitions."""
+
+
 class PrismBackendStatus(Status):
     """What was last seen of the backend."""
 
@@ -109,6 +126,8 @@ class PrismBackendStatus(Status):
     """What the last check found."""
     latency: ShortText = ""
     """How long the last check took, such as 12ms."""
+    topics: Annotated[list[Topic], Field(max_length=1000)] = Field(default_factory=list)
+    """Topics that patterns use, where the backend tells of them."""
 
 
 class PrismBackend(PrismObject):

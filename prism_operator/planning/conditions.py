@@ -35,6 +35,7 @@ PLACEMENT_INEFFECTIVE: Final = "PlacementIneffective"
 FOREIGN_SCALER: Final = "ForeignScaler"
 TRIGGER_INVALID: Final = "TriggerInvalid"
 EVEN_ADMIN_REPLICAS: Final = "EvenAdminReplicas"
+REPLICAS_EXCEED_PARTITIONS: Final = "ReplicasExceedPartitions"
 _OCCASIONAL: Final = {
     NAME_CONFLICT: "Resolved",
     PAUSED: "Resolved",
@@ -44,6 +45,7 @@ _OCCASIONAL: Final = {
     FOREIGN_SCALER: "Resolved",
     TRIGGER_INVALID: "Resolved",
     EVEN_ADMIN_REPLICAS: "Resolved",
+    REPLICAS_EXCEED_PARTITIONS: "Resolved",
     SCALER_READY: "NotEnabled",
 }
 # Types that tell of something bad when they are true.

@@ -20,6 +20,7 @@ from prism_operator.planning.conditions import (
     PLACEMENT_REFUSED,
     PLACEMENT_UNSATISFIABLE,
     READY,
+    REPLICAS_EXCEED_PARTITIONS,
     STALLED,
 )
 from prism_operator.planning.plan import Emit
@@ -30,6 +31,7 @@ _TROUBLE: Final = {
     PLACEMENT_UNSATISFIABLE: "True",
     PLACEMENT_INEFFECTIVE: "True",
     EVEN_ADMIN_REPLICAS: "True",
+    REPLICAS_EXCEED_PARTITIONS: "True",
     FOREIGN_SCALER: "True",
     STALLED: "True",
     DEGRADED: "True",

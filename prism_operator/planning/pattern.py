@@ -38,6 +38,7 @@ from prism_operator.planning.names import (
     is_paused,
 )
 from prism_operator.planning.observed import Observed, Snapshot
+from prism_operator.planning.partitions import remarks_on_partitions
 from prism_operator.planning.placement import refused_placement
 from prism_operator.planning.placement_verdict import Placed, placement_conditions
 from prism_operator.planning.plan import Plan
@@ -76,7 +77,11 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     deployment_ref = Ref(DEPLOYMENT, pattern.namespace, name)
     live = own(cluster.get(deployment_ref), obj)
     connection = resolve_connection(pattern, cluster)
-    conditions = [connection.condition, *remarks_on({"spec": pattern.spec})]
+    conditions = [
+        connection.condition,
+        *remarks_on({"spec": pattern.spec}),
+        *remarks_on_partitions(pattern, connection.backend),
+    ]
     refused = refused_placement(pattern.spec, privileged=settings.allow_privileged_placement)
     scaling = Scaling()
     if refused is None:
