@@ -383,5 +383,7 @@ class Status(Model):
     """Generation of the spec this status is about."""
     phase: ShortText = ""
     """The state in one word."""
+    shard: ShortText = ""
+    """Shard whose operator looks after the object; empty for the default one."""
     conditions: Conditions = Field(default_factory=list)
     """The state in detail."""

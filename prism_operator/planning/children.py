@@ -25,6 +25,7 @@ from prism_operator.planning.hashing import PUBLIC_KEY, keyed_hash
 from prism_operator.planning.names import ADOPT_ANNOTATION, APPLIED_ANNOTATION
 from prism_operator.planning.observed import Snapshot
 from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Write
+from prism_operator.planning.shards import SHARD_LABEL, shard_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def finished(obj: Json, owner: ReadOnlyJson) -> Json:
     """``obj`` as it is written: without nulls, with its owner and with the hash of all that."""
     obj = _without_nulls(obj)
     metadata = {**obj["metadata"], "ownerReferences": [_owner_reference(owner)]}
+    if shard := shard_of(owner):
+        metadata["labels"] = {**metadata.get("labels", {}), SHARD_LABEL: shard}
     obj = {**obj, "metadata": metadata}
     metadata["annotations"] = {
         **metadata.get("annotations", {}),

@@ -32,6 +32,8 @@ _HOPELESS = (Reason.THROTTLED, Reason.UNAUTHORIZED)
 # A webhook that fails for one kind must not hold up the others; a server that is down for every
 # call must not keep a worker for as many timeouts as there are writes.
 _TRANSIENT_MAX = 3
+_MEANT = ("name", "namespace", "uid")
+_SEEN = ("resourceVersion",)
 _NO_LONGER_LEADER = Failed(Reason.CONFLICT, "no longer the leader")
 
 
@@ -95,15 +97,20 @@ class Applier:
                 return result
         return result
 
-    def set_status(self, obj: Json, status: Json, term: int) -> Outcome | None:
-        """Applies the status of ``obj`` under its own manager; None when the term is over."""
+    def set_status(
+        self, obj: Json, status: Json, term: int, *, as_seen: bool = False
+    ) -> Outcome | None:
+        """Applies the status of ``obj`` under its own manager; None when the term is over.
+
+        ``as_seen``: only if nobody has written to the object since it was as ``obj`` says.
+        """
         if not self._may_write(term):
             return None
         metadata = obj["metadata"]
         patch = {
             "apiVersion": obj["apiVersion"],
             "kind": obj["kind"],
-            "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+            "metadata": {key: metadata[key] for key in (*_MEANT, *(_SEEN if as_seen else ()))},
             "status": status,
         }
         answer = self._writer.apply(patch, STATUS_FIELD_MANAGER, force=True, subresource="status")

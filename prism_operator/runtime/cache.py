@@ -325,6 +325,12 @@ def identity_unless_ours(obj: Json) -> Json:
         )
     ):
         return obj
+    return identity_of(obj)
+
+
+def identity_of(obj: Json) -> Json:
+    """Who an object is, and whose."""
+    metadata = obj["metadata"]
     return {
         "apiVersion": obj["apiVersion"],
         "kind": obj["kind"],

@@ -22,6 +22,7 @@ from prism_operator.api.meta import (
 )
 from prism_operator.planning.conditions import BAD_WHEN_TRUE, PROGRESSING
 from prism_operator.planning.rollout import IN_PROGRESS
+from prism_operator.planning.shards import shard_of
 from prism_operator.ports import Census, ObjectCounts
 from prism_operator.runtime.cache import Cache
 from prism_operator.runtime.reflector import Reflector
@@ -44,8 +45,8 @@ SCALERS: Final = ("none", "hpa", "keda")
 HEALTHS: Final = ("healthy", "unhealthy", "unknown")
 
 
-def take_census(cache: Cache, reflectors: Iterable[Reflector], *, count_objects: bool) -> Census:
-    """The counts as of now."""
+def take_census(cache: Cache, reflectors: Iterable[Reflector], *, shard: str | None) -> Census:
+    """The counts as of now; of the objects in ``shard``, unless None."""
     found = cache.everything()
     restarts: Counter[tuple[str, str]] = Counter()
     silent_s: dict[str, float] = {}
@@ -55,24 +56,26 @@ def take_census(cache: Cache, reflectors: Iterable[Reflector], *, count_objects:
         for reason, times in tuple(reflector.restarts.items()):
             restarts[kind, reason] += times
     return Census(
-        objects=_count(found) if count_objects else None,
+        objects=None if shard is None else _count(found, shard),
         cached={resource.kind: len(objects) for resource, objects in found.items()},
         watch_restarts=restarts,
         silent_s=silent_s,
     )
 
 
-def _count(found: Mapping[Resource, Sequence[Json]]) -> ObjectCounts:
-    stacks = Counter(_phase(o, WORKLOAD_PHASES) for o in found.get(PRISM_STACK, ()))
-    patterns = Counter(
-        (_scaler(o), _phase(o, WORKLOAD_PHASES)) for o in found.get(PRISM_PATTERN, ())
-    )
-    backends = Counter((_provider(o), _health(o)) for o in found.get(PRISM_BACKEND, ()))
-    namespaces = Counter(_phase(o, NAMESPACE_PHASES) for o in found.get(PRISM_NAMESPACE, ()))
+def _count(everything: Mapping[Resource, Sequence[Json]], shard: str) -> ObjectCounts:
+    found = {
+        resource: [o for o in everything.get(resource, ()) if shard_of(o) == shard]
+        for resource in PRISM_RESOURCES
+    }
+    stacks = Counter(_phase(o, WORKLOAD_PHASES) for o in found[PRISM_STACK])
+    patterns = Counter((_scaler(o), _phase(o, WORKLOAD_PHASES)) for o in found[PRISM_PATTERN])
+    backends = Counter((_provider(o), _health(o)) for o in found[PRISM_BACKEND])
+    namespaces = Counter(_phase(o, NAMESPACE_PHASES) for o in found[PRISM_NAMESPACE])
     rollouts: Counter[str] = Counter()
     conditions: Counter[tuple[str, str]] = Counter()
     for resource in PRISM_RESOURCES:
-        for obj in found.get(resource, ()):
+        for obj in found[resource]:
             for condition in (obj.get("status") or {}).get("conditions") or ():
                 if condition["status"] != "True":
                     continue

@@ -15,12 +15,14 @@ from prism_operator.planning import Planner
 from prism_operator.planning.observed import Failure, Observed
 from prism_operator.planning.plan import Emit, Plan, Write
 from prism_operator.planning.settings import Settings
+from prism_operator.planning.shards import held_by
 from prism_operator.ports import Clock, Failed, Metrics
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import Cache
 from prism_operator.runtime.dependencies import Dependencies, Question, RecordingSnapshot
 from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.secrets import Secrets
+from prism_operator.runtime.shards import WAIT_S, Share, Turn
 from prism_operator.runtime.workqueue import Priority, WorkQueue
 
 # A plan that still writes after so many rounds disagrees with the server.
@@ -63,6 +65,7 @@ class Controller:
         clock: Clock,
         metrics: Metrics,
         settings: Settings,
+        share: Share,
     ) -> None:
         self.name = resource.kind.lower()
         self.resource = resource
@@ -76,6 +79,7 @@ class Controller:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
+        self._share = share
         self._failures: dict[Ref, tuple[Failure, ...]] = {}
 
     def reconcile(self, key: Ref, term: int) -> None:
@@ -112,6 +116,20 @@ class Controller:
         )
 
     def _run(self, key: Ref, term: int, done: _Pass) -> None:
+        match self._share.take_turn(key, self._cache, self._applier, term):
+            case Turn.OTHERS:
+                self._failures.pop(key, None)
+                with self._cache.lock:
+                    self._dependencies.note(key, set())
+                return
+            case Turn.WAIT:
+                done.requeue_after_s = WAIT_S
+                return
+            case Turn.RETRY:
+                done.retry = True
+                return
+            case Turn.OURS:
+                pass
         failures = self._failures.get(key, ())
         events: dict[Emit, None] = {}
         for _ in range(ROUNDS_MAX):
@@ -155,7 +173,8 @@ class Controller:
                 # have more to say. That pass comes at once when nobody waits any more.
                 self._queue.add(plan.ref, Priority.REPORTED)
                 return
-            answer = self._applier.set_status(obj, plan.status, term)
+            status = held_by(plan.status, self._share.name)
+            answer = self._applier.set_status(obj, status, term)
             if answer is None:
                 return
             done.writes.append("status")

@@ -35,6 +35,7 @@ from prism_operator.api.meta import (
 from prism_operator.planning import PLANNERS, Planner
 from prism_operator.planning.nodes import lasting_facts
 from prism_operator.planning.settings import Settings
+from prism_operator.planning.shards import DEFAULT_SHARD
 from prism_operator.ports import Census, Clock, Metrics, Reader, Writer
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import (
@@ -54,6 +55,7 @@ from prism_operator.runtime.health import SILENCE_MAX_S, Verdict, WatchFacts, ju
 from prism_operator.runtime.randomness import Streams
 from prism_operator.runtime.reflector import Reflector
 from prism_operator.runtime.secrets import Secrets, data_of
+from prism_operator.runtime.shards import Share, lease_name_of
 from prism_operator.runtime.workqueue import Priority, WorkQueue
 
 
@@ -97,9 +99,15 @@ class Options:
     workers: int = 8
     leader_elect: bool = True
     lease_namespace: str = "prism-system"
-    lease_name: str = "prism-operator-leader"
+    lease_base: str = "prism-operator-leader"
+    shard: str = DEFAULT_SHARD
     lease_times: LeaseTimes = field(default_factory=LeaseTimes)
     silence_max_s: float = SILENCE_MAX_S
+
+    @property
+    def lease_name(self) -> str:
+        """The name of the shard's Lease."""
+        return lease_name_of(self.lease_base, self.shard)
 
 
 class Operator:
@@ -126,8 +134,16 @@ class Operator:
         self._passes_began_s: dict[Ref, float] = {}
         self.queue = WorkQueue(clock, streams, metrics)
         self._dependencies = Dependencies()
+        self.share = Share(
+            options.shard,
+            lease_namespace=options.lease_namespace,
+            lease_base=options.lease_base,
+            lease_duration_s=options.lease_times.lease_duration_s,
+            reader=reader,
+            clock=clock,
+        )
         self.cache = Cache(
-            trims={**WATCHED, SECRET: data_of},
+            trims={**self.share.trims(WATCHED), SECRET: data_of},
             listener=self._on_change,
             on_availability=self._on_availability,
         )
@@ -185,6 +201,7 @@ class Operator:
                 clock=clock,
                 metrics=metrics,
                 settings=settings,
+                share=self.share,
             )
             for resource, planner in planners.items()
         }
@@ -256,7 +273,7 @@ class Operator:
     def census(self) -> Census:
         """The state behind the metrics, without holding up anybody."""
         leads = self._started and self.leadership.term() is not None
-        return take_census(self.cache, self.reflectors, count_objects=leads)
+        return take_census(self.cache, self.reflectors, shard=self.share.name if leads else None)
 
     def _may_write(self, term: int) -> bool:
         # Who stops lets no pass go on: it may be cut off anywhere, and others wait for the Lease.
@@ -286,7 +303,7 @@ class Operator:
         priority = Priority.CHANGED if self._started else Priority.UNSEEN
         if old is not None and new is not None and only_reports(old, new):
             priority = Priority.REPORTED
-        if ref.resource in self._controllers and ref != by:
+        if ref.resource in self._controllers and ref != by and self.share.concerns(new):
             self.queue.add(ref, priority)
         for key in self._dependencies.concerned(ref, old, new):
             if key == by:
@@ -308,7 +325,8 @@ class Operator:
         with self.cache.lock:
             for resource in self._controllers:
                 for ref in self.cache.refs(resource):
-                    self.queue.add(ref, Priority.UNSEEN)
+                    if self.share.concerns(self.cache.get(ref)):
+                        self.queue.add(ref, Priority.UNSEEN)
 
     def _busy(self, controller: Controller, change: int) -> None:
         with self.cache.lock:

@@ -111,6 +111,7 @@ class World:
         leader_elect: bool = False,
         watch_namespaces: tuple[str, ...] = (),
         seed: int = 0,
+        shard: str = "",
         settings: Settings | None = None,
     ) -> Operator:
         more = {} if planners is None else {"planners": planners}
@@ -122,6 +123,7 @@ class World:
             options=Options(
                 watch_namespaces=watch_namespaces,
                 leader_elect=leader_elect,
+                shard=shard,
                 lease_namespace="default",
             ),
             metrics=NoMetrics(),
