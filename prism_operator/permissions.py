@@ -93,9 +93,11 @@ def hash_key_grants(secret_name: str) -> tuple[Grant, ...]:
     )
 
 
-def election_grants(lease_name: str) -> tuple[Grant, ...]:
+def election_grants(lease_name: str, *, sees_others: bool = False) -> tuple[Grant, ...]:
     """What electing the leader takes, in the Lease's namespace.
 
-    Create cannot be limited to a name: the API server does not know it by then.
+    Create cannot be limited to a name: the API server does not know it by then. A named shard
+    looks at the Leases of the others, to know which are dead.
     """
-    return (Grant(LEASE, ("create",)), Grant(LEASE, ("get", "update"), name=lease_name))
+    own = (Grant(LEASE, ("create",)), Grant(LEASE, ("get", "update"), name=lease_name))
+    return (*own, Grant(LEASE, ("get",))) if sees_others else own

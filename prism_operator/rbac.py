@@ -40,20 +40,23 @@ _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
 
 
-def render_rbac(watch_namespaces: Sequence[str] = ()) -> str:
+def render_rbac(watch_namespaces: Sequence[str] = (), shard: str = "") -> str:
     """All manifests as YAML documents; nothing but Roles when namespaces are given."""
-    return "---\n".join(generated.dump_yaml(obj) for obj in build_rbac(watch_namespaces).values())
+    objects = build_rbac(watch_namespaces, shard).values()
+    return "---\n".join(generated.dump_yaml(obj) for obj in objects)
 
 
-def build_rbac(watch_namespaces: Sequence[str] = ()) -> dict[str, Json]:
+def build_rbac(watch_namespaces: Sequence[str] = (), shard: str = "") -> dict[str, Json]:
     """The objects by the names of their files, without ``.yaml``.
 
     Who watches only some namespaces gets no ClusterRole: nodes are then out of its reach.
     """
-    election = election_grants(LEASE_NAME)
+    suffix = f"-{shard}" if shard else ""
+    election = election_grants(f"{LEASE_NAME}{suffix}", sees_others=bool(shard))
+    election_role = f"{_ELECTION}{suffix}"
     objects = {
-        "leader_election_role": _role(_ELECTION, NAMESPACE, _rules(election)),
-        "leader_election_role_binding": _binding(_ELECTION, NAMESPACE),
+        "leader_election_role": _role(election_role, NAMESPACE, _rules(election)),
+        "leader_election_role_binding": _binding(election_role, NAMESPACE),
         "hash_key_role": _role(_HASH_KEY, NAMESPACE, _rules(hash_key_grants(HASH_KEY_NAME))),
         "hash_key_role_binding": _binding(_HASH_KEY, NAMESPACE),
     }

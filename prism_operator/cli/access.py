@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prism_operator.adapters.connection import Connection, Permission
+import structlog
+
+from prism_operator.adapters.connection import Connection, Missing, Permission
 from prism_operator.api.meta import PRISM_RESOURCES
 from prism_operator.cli.errors import UsageError
 from prism_operator.permissions import GRANTS, Grant, election_grants
 from prism_operator.runtime.operator import Options
 
 _MISSING_SHOWN_MAX = 5
+
+_log = structlog.get_logger("prism_operator")
 
 
 def check_cluster(connection: Connection, options: Options) -> str:
@@ -23,13 +27,23 @@ def check_cluster(connection: Connection, options: Options) -> str:
             f"CRDs are not installed: run make install "
             f"(server {connection.server} does not serve {', '.join(absent)})"
         )
-    missing = [
-        missing
-        for namespace in options.watch_namespaces or ("",)
-        for missing in connection.check_access(namespace, _permissions(GRANTS))
-    ]
+    wanted = _permissions(GRANTS)
+    missing: list[Missing] = []
+    for namespace in options.watch_namespaces or ("",):
+        lacking = connection.check_access(namespace, wanted)
+        if namespace and len(lacking) == len(wanted):
+            # As when the namespace, or its Role, is yet to come: watched as soon as it is there.
+            _log.warning(
+                "No permissions in a namespace to watch: it does not exist yet, or has no Role; "
+                "see prism-operator rbac --watch-namespaces",
+                namespace=namespace,
+            )
+        else:
+            missing += lacking
     if options.leader_elect:
-        election = _permissions(election_grants(options.lease_name))
+        election = _permissions(
+            election_grants(options.lease_name, sees_others=bool(options.shard))
+        )
         missing += connection.check_access(options.lease_namespace, election)
     if missing:
         shown = "; ".join(str(m) for m in missing[:_MISSING_SHOWN_MAX])

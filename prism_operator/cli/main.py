@@ -21,6 +21,7 @@ from prism_operator.rbac import render_rbac
 
 WORKERS_MAX = 256
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SHARD = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _SETTINGS = Settings()
 
 
@@ -70,6 +71,14 @@ def run(
             metavar="NAME", help="Namespace of the Lease. Default: the pod's, or the context's."
         ),
     ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Look after the objects with the label prism.io/shard=NAME. Default: after those "
+            "without it.",
+        ),
+    ] = "",
     log_level: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +123,9 @@ def run(
         raise UsageError(str(error)) from error
     if log_format not in FORMATS:
         raise UsageError(f'--log-format: expected {" or ".join(FORMATS)}, not "{log_format}"')
+    _check_shard(shard)
+    if shard and not leader_elect:
+        raise UsageError("--shard: expected --leader-elect, as shards see by Leases who is alive")
     configure_logs(level, log_format)
     run_operator(
         RunFlags(
@@ -123,6 +135,7 @@ def run(
             workers=workers,
             leader_elect=leader_elect,
             lease_namespace=leader_elect_namespace,
+            shard=shard,
             health_address=health_probe_bind_address,
             metrics_address=metrics_bind_address,
         ),
@@ -164,9 +177,11 @@ def rbac(
             help="Namespaces to watch, comma-separated or repeated: Roles there, no ClusterRoles.",
         ),
     ] = None,
+    shard: Annotated[str, typer.Option(metavar="NAME", help="For an operator of this shard.")] = "",
 ) -> None:
     """Print the Roles that the operator needs."""
-    typer.echo(render_rbac(_split(watch_namespaces or ())), nl=False)
+    _check_shard(shard)
+    typer.echo(render_rbac(_split(watch_namespaces or ()), shard), nl=False)
 
 
 @app.command()
@@ -178,6 +193,14 @@ def version() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command and exits: 0 when done, 1 for a bug, 2 with one line for bad input."""
     sys.exit(run_app(app, "prism-operator", sys.argv[1:] if args is None else args))
+
+
+def _check_shard(name: str) -> None:
+    if name and not _SHARD.fullmatch(name):
+        raise UsageError(
+            f'--shard: "{name}" is not the name of a shard: at most 40 of a-z, 0-9 and -, '
+            "like blue or team-a"
+        )
 
 
 def _split(values: Sequence[str]) -> tuple[str, ...]:

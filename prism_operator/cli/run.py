@@ -41,6 +41,7 @@ class RunFlags:
     workers: int
     leader_elect: bool
     lease_namespace: str | None
+    shard: str
     health_address: str
     metrics_address: str
 
@@ -61,6 +62,7 @@ def run_operator(flags: RunFlags, settings: Settings) -> None:
             workers=flags.workers,
             leader_elect=flags.leader_elect,
             lease_namespace=flags.lease_namespace or connection.namespace or "default",
+            shard=flags.shard,
         )
         server_version = check_cluster(connection, options)
         _log.info("Connected", server=connection.server, server_version=server_version)

@@ -46,6 +46,7 @@ def judge(
     passes_began_s: Iterable[float],
     stopping: bool,
     now_s: float,
+    sees_anything: bool = True,
     silence_max_s: float = SILENCE_MAX_S,
 ) -> Verdict:
     """The verdict at ``now_s`` on the monotonic clock."""
@@ -60,6 +61,8 @@ def judge(
     hung_s = max((now_s - began_s for began_s in passes_began_s), default=0.0)
     if hung_s > PASS_MAX_S:
         sick.append(f"a reconcile takes {hung_s:.0f} s")
+    if not sees_anything:
+        unready.append("no permission to read our own kinds in any namespace to watch")
     if stopping:
         unready.append("stopping")
     reasons = (*sick, *deaf, *unready)

@@ -20,6 +20,7 @@ from prism_operator.api.meta import (
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
+    PRISM_RESOURCES,
     PRISM_STACK,
     ROLE,
     ROLE_BINDING,
@@ -267,6 +268,9 @@ class Operator:
             passes_began_s=list(self._passes_began_s.values()),
             stopping=self._stopping,
             now_s=self._clock.monotonic_s(),
+            sees_anything=any(
+                not r.is_refused for r in self.reflectors if r.resource in PRISM_RESOURCES
+            ),
             silence_max_s=self._options.silence_max_s,
         )
 

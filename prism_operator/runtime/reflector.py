@@ -19,6 +19,7 @@ RECONNECT_FIRST_S = 0.1
 RECONNECT_MAX_S = 2.0  # a server that ends a watch at once is asked again soon
 RELIST_MAX_S = 30.0
 PROBE_PERIOD_S = 30.0  # for a resource that is not served, or that we may not read
+PROBE_MAX_S = 240.0  # a right that was refused again and again is asked for less and less often
 
 _log = structlog.get_logger("prism_operator.runtime.reflector")
 
@@ -51,6 +52,7 @@ class Reflector:
         self._next_s = clock.monotonic_s()
         self._attempts = 0
         self._trouble: Reason | None = None
+        self._refusals = 0
 
     def __str__(self) -> str:
         return f"{self.resource.plural} in {self.namespace or 'all namespaces'}"
@@ -59,6 +61,11 @@ class Reflector:
     def must_list(self) -> bool:
         """Whether the next ``step`` lists, which over a network takes its time."""
         return self._version is None and self._clock.monotonic_s() >= self._next_s
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether we may not read the resource here."""
+        return self._trouble is Reason.FORBIDDEN
 
     @property
     def silent_s(self) -> float:
@@ -148,7 +155,9 @@ class Reflector:
                     readable=failed.reason is not Reason.FORBIDDEN,
                 )
                 self._say(failed)
-                self._next_s = now_s + PROBE_PERIOD_S * (1 + self._rng.random() / 4)
+                period_s = min(PROBE_MAX_S, PROBE_PERIOD_S * 2.0**self._refusals)
+                self._refusals += failed.reason is Reason.FORBIDDEN
+                self._next_s = now_s + period_s * (1 + self._rng.random() / 4)
             case _:
                 self._say(failed, at_level="debug" if self._version else "warning")
                 max_s = RECONNECT_MAX_S if self._version else RELIST_MAX_S
@@ -166,6 +175,7 @@ class Reflector:
         self.synced = True
         if served and readable:
             self._trouble = None
+            self._refusals = 0
         self._cache.set_availability(
             self.resource, self.namespace, served=served, readable=readable
         )

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
+import structlog
+
 from prism_operator.api.meta import (
     FIELD_MANAGER,
     LEASE,
@@ -41,6 +43,9 @@ from prism_operator.runtime.cache import (
 # Scalers and the other kinds of ours are looked at across shards.
 _TRIMS_OF_CHILDREN: Final = (identity_unless_ours, desired_unless_foreign)
 WAIT_S = 2.0  # for a holder that has not let go: until its Lease is looked at again
+
+
+_log = structlog.get_logger("prism_operator.runtime.shards")
 
 
 class Turn(Enum):
@@ -152,6 +157,11 @@ class Share:
         now_s = self._clock.monotonic_s()
         if isinstance(answer, Failed):
             if answer.reason is not Reason.NOT_FOUND:
+                _log.warning(
+                    "Cannot tell whether another shard is alive: its objects are waited for",
+                    lease=name,
+                    error=answer.message,
+                )
                 return False
             spec: Json = {}
         else:

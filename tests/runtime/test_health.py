@@ -73,6 +73,38 @@ def test_a_leader_that_no_longer_hears_of_one_kind_leaves_the_lease_to_another()
     assert other.leadership.term() is not None
 
 
+def test_a_namespace_whose_role_is_yet_to_come_is_watched_once_it_is_there() -> None:
+    world = World()
+    operator = world.operator("one", watch_namespaces=("later", "even-later"))
+    refused = 0
+
+    def refuse(request: Request, response: Response | None) -> Response | None:
+        nonlocal refused
+        if response is not None or "/namespaces/" not in request.path:
+            return None
+        refused += 1
+        return Response(403, {"message": "no", "reason": "Forbidden"})
+
+    world.fault = refuse
+    world.run(operator, seconds=3600)
+    assert not operator.verdict().ready
+    assert "no permission to read our own kinds" in operator.verdict().reasons[0]
+    assert refused < 2 * 14 * 25, "asked less and less often"
+
+    world.fault = lambda *_: None
+    pattern = {
+        "apiVersion": PRISM_PATTERN.api_version,
+        "kind": PRISM_PATTERN.kind,
+        "metadata": {"name": "orders", "namespace": "later"},
+        "spec": {"pattern": "consumer", "backend": "nats"},
+    }
+    world.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}})
+    world.create(pattern)
+    world.run(operator, seconds=400)
+    assert operator.verdict().ready
+    assert world.get(Ref(DEPLOYMENT, "later", "orders")) is not None
+
+
 def test_a_stopped_operator_writes_nothing_more() -> None:
     world = World()
     one = world.operator("one", leader_elect=True)

@@ -93,3 +93,12 @@ def test_the_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     code = generated.main("rbac", ["--check", "--root", str(ROOT)], generated_files)
 
     assert code == 0, capsys.readouterr().err
+
+
+def test_a_shard_has_a_lease_of_its_own_and_sees_the_others() -> None:
+    role = build_rbac(shard="blue")["leader_election_role"]
+
+    assert role["metadata"]["name"].endswith("-blue")
+    may = {(tuple(r["verbs"]), tuple(r.get("resourceNames", ()))) for r in role["rules"]}
+    own = Options(shard="blue").lease_name
+    assert may == {(("create",), ()), (("get", "update"), (own,)), (("get",), ())}
