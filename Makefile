@@ -127,6 +127,7 @@ check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
 	@$(BIN)/python -m prism_operator.metrics_reference --check
+	@$(BIN)/python -m prism_operator.reference --check
 	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
@@ -138,6 +139,7 @@ manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the 
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
 	@$(BIN)/python -m prism_operator.metrics_reference --write
+	@$(BIN)/python -m prism_operator.reference --write
 	@$(BIN)/python -m charts.generate --write
 
 .PHONY: goldens

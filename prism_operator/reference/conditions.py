@@ -1,0 +1,229 @@
+"""The page about conditions: each type and each reason, what it means and what to do.
+
+A reason that the planner gives and that is not told here, or the other way round, is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prism_operator.planning import conditions
+from prism_operator.ports import Reason
+from prism_operator.reference.reasons import reasons_in_code
+
+_INTRODUCTION: Final = """\
+<!-- Generated from prism_operator/reference/conditions.py by `make manifests`. -->
+# Conditions
+
+`kubectl describe` shows them, `kubectl wait --for=condition=…` waits for them, and
+`kubectl get prism -o wide` prints reason and message of Ready. `lastTransitionTime` moves only when
+the status does. The message names the object and what to do; the tables say what is behind it.
+
+## Types
+
+The first five stand on every object and follow
+[kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus). The others stand
+only where they apply, most of them only once there was reason to.
+
+| Type | When it is True |
+|---|---|
+"""
+_REASONS: Final = """
+## Reasons
+
+"""
+
+TYPES: Final = {
+    conditions.READY: "The newest generation is fully rolled out, and all parts are available",
+    conditions.PROGRESSING: "Something is on its way; nobody has to do anything",
+    conditions.DEGRADED: "Less works than should, or than worked before",
+    conditions.RECONCILING: "The operator is at work on it, or tries a failed write again",
+    conditions.STALLED: "It does not come right by itself: somebody has to do something",
+    conditions.BACKENDS_HEALTHY: "Stacks: every backend is healthy. Never stops Ready",
+    conditions.NAMESPACES_PROVISIONED: "Stacks: every namespace is provisioned. Never stops Ready",
+    conditions.BACKEND_RESOLVED: "Patterns: the backend that is referred to is there, and used",
+    conditions.SCALER_READY: "There is a scaler, and it works; False and Unknown say why not",
+    conditions.NAME_CONFLICT: "An object that we would make exists and is somebody else's",
+    conditions.PAUSED: 'The annotation `prism.io/paused: "true"` stops all writes',
+    conditions.PLACEMENT_REFUSED: "`nodeName` or a `system-*` priority is given and not allowed",
+    conditions.PLACEMENT_UNSATISFIABLE: "Pods can never be scheduled on the nodes there are",
+    conditions.PLACEMENT_INEFFECTIVE: "Pods are scheduled, but not as their strategy promises",
+    conditions.FOREIGN_SCALER: "Somebody else's scaler scales our Deployment",
+    conditions.TRIGGER_INVALID: "A KEDA trigger lacks the metadata its type needs",
+    conditions.REPLICAS_EXCEED_PARTITIONS: "`maxReplicas` exceeds the topic's known partitions",
+    conditions.EVEN_ADMIN_REPLICAS: "One admin less would outlive just as many failures",
+}
+
+# Each reason: what it means, and what to do. "–": nothing.
+REASONS: Final[dict[str, tuple[str, str]]] = {
+    "AllReady": ("Every backend, or every namespace, is ready", "–"),
+    "AsExpected": ("Nothing is wrong", "–"),
+    "AuthenticationNotFound": (
+        "A trigger's `authenticationRef` names neither a TriggerAuthentication nor a Secret",
+        "Create it, or correct the name",
+    ),
+    "BackendFound": ("The PrismBackend is there and its connection reaches the pods", "–"),
+    "BackendInvalid": ("The PrismBackend breaks a rule", "Correct it as the message says"),
+    "BackendNotAllowed": (
+        "The PrismBackend of another namespace does not list this one",
+        "Add the namespace to its `spec.allowedNamespaces`",
+    ),
+    "BackendNotFound": (
+        "There is no PrismBackend of that name; the pods run without its settings",
+        "Create it, or correct `spec.backendConfig`",
+    ),
+    "ComponentsReady": ("Ready: every component of the stack is", "–"),
+    "DeploymentReady": ("Ready: the pattern's Deployment is rolled out", "–"),
+    "EvenReplicas": (
+        "The number of admins is even",
+        "Take one more or one less; a warning, nothing is held back",
+    ),
+    "ForeignScaler": (
+        "An HPA or ScaledObject that is not ours scales the Deployment; the number is left to it",
+        'Delete it, or hand it over: annotation `prism.io/adopt: "true"`, under our name',
+    ),
+    "Inline": ("`spec.backendConfig` holds the settings itself", "–"),
+    "InvalidSpec": (
+        "The spec breaks a rule that the API server did not check; what runs is left alone",
+        "Correct the field the message names",
+    ),
+    "KedaNotInstalled": (
+        "KEDA is asked for and not installed; the number of replicas stays",
+        "Install KEDA; it is noticed within 40 s",
+    ),
+    "MoreReplicasThanPartitions": (
+        "Consumers beyond the number of a Kafka topic's partitions have nothing to read",
+        "Lower `maxReplicas`, or add partitions; a warning, nothing is held back",
+    ),
+    "NameConflict": (
+        "An object of that name exists and is somebody else's; it is not touched",
+        'Delete or rename it, or hand it over: annotation `prism.io/adopt: "true"` on it',
+    ),
+    "NoNodeMatches": (
+        "No node matches now; one that is added later may",
+        "Add or label nodes, or correct nodeSelector and tolerations",
+    ),
+    "NoPermission": (
+        "What has to be looked at cannot be read",
+        "Grant get, list and watch: [what it may do](../how-to/install.md#what-it-may-do)",
+    ),
+    "NoneDeclared": ("The stack has no backends, or no namespaces", "–"),
+    "NoneReferenced": ("The pattern names no PrismBackend", "–"),
+    "NotChecked": ("This version does not look at it, so nothing is known", "–"),
+    "NotEnabled": ("Autoscaling was switched off", "–"),
+    "NotReady": (
+        "A backend or namespace of the stack is not ready",
+        "Look at the one the message names",
+    ),
+    "Paused": (
+        "Writes are held back; the message counts them",
+        "Remove the annotation: `kubectl annotate … prism.io/paused-`",
+    ),
+    "PlacementIneffective": (
+        "The strategy cannot do what it promises, as MultiZone with one zone selected",
+        "Correct nodeSelector, affinity or strategy as the message says",
+    ),
+    "PlacementNotAllowed": (
+        "`nodeName` or a `system-*` priority class is set; it is left out",
+        "Remove it, or run the operator with `--allow-privileged-placement`",
+    ),
+    "PlacementUnsatisfiable": (
+        "The nodes there are can never take the pods: labels, number, or size",
+        "Label or add nodes, or ask for less, as the message says",
+    ),
+    "ProgressDeadlineExceeded": (
+        "A rollout makes no progress: an image that cannot be pulled, a crash, a failing probe",
+        "`kubectl describe pod`, and the logs of the newest pods",
+    ),
+    "Ready": ("An Event: Ready again, or for the first time", "–"),
+    "Repaired": ("An Event: somebody changed or deleted what is ours, and it was set back", "–"),
+    "ReplicaFailure": (
+        "Pods cannot be created: a quota, a policy, a ServiceAccount that is missing",
+        "Correct what the message names",
+    ),
+    "ReplicasUnavailable": (
+        "The rollout was complete, and pods have been lost since",
+        "Usually nothing; else look at nodes and pods",
+    ),
+    "Resolved": ("There was reason for this condition, and there is none any more", "–"),
+    "Retrying": ("A write failed for a reason that passes, and is tried again", "–"),
+    "RolloutInProgress": ("Pods are being created or replaced, or a child is being written", "–"),
+    "ScalerInPlace": ("The HPA or ScaledObject is there; the message has its bounds", "–"),
+    "ScalerNotReady": (
+        "The scaler says that it cannot work, and gives no reason of its own",
+        "`kubectl describe hpa` or `scaledobject`",
+    ),
+    "SecretNotReachable": (
+        "The backend's Secret is in another namespace than the pattern's pods",
+        "Put a PrismBackend with its Secret into the pattern's namespace",
+    ),
+    "TriggerInvalid": ("See the type of that name", "Add the metadata that the message names"),
+    "WaitingForOldScaler": (
+        "The former scaler is being deleted; the new one is made when it is gone",
+        "If it stays: whoever set the finalizer in the message is not running",
+    ),
+    "WaitingForReplicas": (
+        "An HPA does nothing at 0 replicas; it is made once there are some",
+        "–",
+    ),
+    # Of a write that will fail until somebody does something: the API server's answer.
+    Reason.FORBIDDEN.value: (
+        "The API server refuses a write: RBAC, a quota, an admission policy",
+        "The message has its words; for RBAC: `make manifests`, `kubectl apply -f config/rbac/`",
+    ),
+    Reason.INVALID.value: (
+        "The API server or a webhook refuses an object as invalid",
+        "Correct the field the message names",
+    ),
+    Reason.NO_KIND.value: ("A CRD is missing", "Install it: `make install` for ours"),
+    Reason.UNAUTHORIZED.value: (
+        "The operator's credentials are not accepted",
+        "Look at its ServiceAccount and kubeconfig",
+    ),
+}
+
+# Reasons that are no constants in planning: named after their type, or what the API server answers.
+_HANDED_ON: Final = frozenset(
+    {
+        conditions.PLACEMENT_UNSATISFIABLE,
+        conditions.PLACEMENT_INEFFECTIVE,
+        *(r.value for r in (Reason.FORBIDDEN, Reason.INVALID, Reason.NO_KIND)),
+        Reason.UNAUTHORIZED.value,
+    }
+)
+
+
+def render_conditions() -> str:
+    """The page, in Markdown.
+
+    Raises:
+        ValueError: when a type or reason of the planner is not told, or one is told that is none.
+    """
+    _compare("condition types", set(TYPES), _types_in_code())
+    _compare("reasons", set(REASONS), {*reasons_in_code(), *_HANDED_ON})
+    types = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in TYPES.items())
+    reasons = "".join(
+        f"| `{name}` | {meaning} | {remedy} |\n"
+        for name, (meaning, remedy) in sorted(REASONS.items())
+    )
+    header = "| Reason | What it means | What to do |\n|---|---|---|\n"
+    handed_on = (
+        "\nA stack repeats the reasons of its patterns. A scaler's reasons are those of the HPA or "
+        "ScaledObject; a Deployment's own, such as `FailedCreate`, stands for `ReplicaFailure`.\n"
+    )
+    return f"{_INTRODUCTION}{types}{_REASONS}{header}{reasons}{handed_on}"
+
+
+def _types_in_code() -> set[str]:
+    return {
+        value
+        for name, value in vars(conditions).items()
+        if name.isupper() and isinstance(value, str) and name not in ("NOT_CHECKED", "INVALID_SPEC")
+    }
+
+
+def _compare(noun: str, told: set[str], given: set[str]) -> None:
+    if missing := sorted(given - told):
+        raise ValueError(f"{noun} not told in {__name__}: {', '.join(missing)}")
+    if gone := sorted(told - given):
+        raise ValueError(f"{noun} that planning no longer gives: {', '.join(gone)}")
