@@ -38,6 +38,10 @@ sim: $(READY) ## Run every scenario in simulated time. SCENARIOS="file …" SEED
 test: $(READY) ## Run the unit and simulator tests. ARGS="-k word"
 	@$(BIN)/pytest -q -n auto $(ARGS) tests
 
+.PHONY: test-faults
+test-faults: $(READY) ## Every call of the operator gone wrong in every way. ARGS="scale:3:lost"
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 ##@ On a cluster (install, run and uninstall print the server first; KUBECONFIG as for kubectl)
 
 .PHONY: cluster-up
@@ -170,6 +174,7 @@ test-docs: $(READY) ## Run every command of README.md and docs/, a cluster for e
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.
 	@PRISM_DEEP=1 $(BIN)/pytest -q $(ARGS) tests e2e
+	@$(BIN)/python -m tests.faults --pairs 60
 
 # How many PrismPatterns the operator is timed with: make bench COUNTS="100 500"
 COUNTS ?= 100 500 2000

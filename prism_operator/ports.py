@@ -33,6 +33,7 @@ class Reason(Enum):
     GONE = "Gone"  # 410: the resourceVersion or the continue token is too old
     INVALID = "Invalid"  # 400, 422: trying again unchanged is useless
     FORBIDDEN = "Forbidden"  # 403
+    TERMINATING = "NamespaceTerminating"  # 403: nothing new comes into a namespace that goes
     UNAUTHORIZED = "Unauthorized"  # 401 after the credential was read again
     THROTTLED = "TooManyRequests"  # 429, 503 with Retry-After
     TRANSIENT = "Transient"  # 5xx, timeout, connection refused or reset: may or may not be done

@@ -120,6 +120,8 @@ def _reason_of(code: int, status: Json, retry_after_s: float | None) -> Reason:
         return Reason.UID_MISMATCH
     if code == 422 and "metadata.uid" in _fields(status):
         return Reason.UID_MISMATCH
+    if code == 403 and Reason.TERMINATING.value in _causes(status, "reason"):
+        return Reason.TERMINATING
     if code == 503 and retry_after_s is not None:
         return Reason.THROTTLED
     if code in _REASON_BY_CODE:
@@ -134,9 +136,13 @@ def _details(status: Json) -> Json:
 
 def _fields(status: Json) -> list[str]:
     """The fields that the causes of a Status name."""
+    return _causes(status, "field")
+
+
+def _causes(status: Json, what: str) -> list[str]:
     causes = _details(status).get("causes")
     found = causes if isinstance(causes, list) else []
-    return [str(cause["field"]) for cause in found if isinstance(cause, dict) and "field" in cause]
+    return [str(cause[what]) for cause in found if isinstance(cause, dict) and what in cause]
 
 
 def _json_object(response: requests.Response) -> Json | None:

@@ -80,11 +80,13 @@ def plan_children(
     kinds: Collection[Resource],
     kept: Collection[Ref] = (),
     yielded: Mapping[Ref, Yielded] = MappingProxyType({}),
+    needs: Mapping[Ref, Ref] = MappingProxyType({}),
 ) -> Children:
     """The writes that make the owner's objects of ``kinds`` the ``desired`` ones.
 
     ``desired`` are ``finished`` objects, those of ``yielded`` without a number of replicas. What is
-    in ``kept`` is neither written nor deleted.
+    in ``kept`` is neither written nor deleted. Pods that start before what they ``need`` would have
+    to be replaced once it is there, so whatever needs a write that is refused waits for it.
     """
     uid = uid_of(owner)
     writes: list[Write] = []
@@ -99,7 +101,7 @@ def plan_children(
         live = cluster.get(ref)
         if live is None:
             made = _with_replicas(obj, yielded[ref].initial) if ref in yielded else obj
-            writes.append(Create(ref, made, "it does not exist"))
+            writes.append(Create(ref, made, "it does not exist", needs.get(ref)))
             unsettled.add(ref)
             repairs.append(f"{ref.resource.kind} {ref.name} was missing")
             continue
@@ -125,7 +127,7 @@ def plan_children(
         else:
             reason = f"{where} is not as wanted"
             repairs.append(f"{where} of {ref.resource.kind} {ref.name} had been changed")
-        writes.append(Apply(ref, uid_of(live), obj, live, reason))
+        writes.append(Apply(ref, uid_of(live), obj, live, reason, needs.get(ref)))
         if is_new or (where is not None and not where.startswith("metadata")):
             unsettled.add(ref)
 

@@ -96,6 +96,7 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
             kinds=_KINDS,
             kept=scaling.kept,
             yielded={} if yielded is None else {deployment_ref: yielded},
+            needs={deployment_ref: Ref(CONFIG_MAP, pattern.namespace, config_map_name(name))},
         )
         conditions += placement_conditions([_placed(pattern, desired, connection)], cluster)
         settled = deployment_ref not in children.unsettled

@@ -14,11 +14,15 @@ from prism_operator.api.meta import Json, Ref
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """POST ``obj``. An object that exists by then answers 409 and stays as it is."""
+    """POST ``obj``. An object that exists by then answers 409 and stays as it is.
+
+    It waits for a pass that has written ``needs``, if the same plan writes that.
+    """
 
     ref: Ref
     obj: Json
     reason: str
+    needs: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Apply:
 
     ``live`` is the object as it was observed: the applier turns our ``Update`` entry in its
     managedFields into an ``Apply`` entry before the first apply, so that fields that leave ``obj``
-    leave the cluster.
+    leave the cluster. ``needs`` as in ``Create``.
     """
 
     ref: Ref
@@ -35,6 +39,7 @@ class Apply:
     obj: Json
     live: Json
     reason: str
+    needs: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
         kinds=_KINDS,
         kept=desired.kept.union(*(scaling.kept for scaling in scalings.values())),
         yielded=yielded,
+        needs=_needs(desired.objects),
     )
     verdicts, status_fields = _judge(stack, obj, desired, children, cluster)
     conditions = [
@@ -192,6 +193,21 @@ def _desired(obj: Json, settings: Settings, proxy_scaled: bool, admin_scaled: bo
     ]
     done = [finished(made, obj) for made in objects]
     return _Desired(done, refused, frozenset(kept))
+
+
+def _needs(desired: Sequence[Json]) -> dict[Ref, Ref]:
+    """The backends that patterns refer to."""
+    found = {}
+    for obj in desired:
+        name = (obj["spec"].get("backendConfig") or {}).get("name") if _is_pattern(obj) else None
+        if name is not None:
+            ref = ref_of(obj)
+            found[ref] = Ref(PRISM_BACKEND, ref.namespace, name)
+    return found
+
+
+def _is_pattern(obj: Json) -> bool:
+    return bool(obj["kind"] == PRISM_PATTERN.kind)
 
 
 def _judge(

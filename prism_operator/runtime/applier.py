@@ -45,6 +45,7 @@ class Result:
     failures: tuple[Failure, ...] = ()
     retry_after_s: float | None = None
     fenced: bool = False  # the term was over: nothing more may be written
+    ending: bool = False  # the namespace goes, and what we work for with it
     given_up: bool = False  # the server wants no more for now: what follows was not tried
 
 
@@ -67,11 +68,15 @@ class Applier:
         self._may_write = may_write
 
     def carry_out(self, plan: Plan, term: int) -> Result:
-        """Makes the writes in order. One that is refused holds up only those to the same object."""
+        """Makes the writes in order.
+
+        One that is refused holds up only those to the same object, and those that need it.
+        """
         result = Result()
         refused: set[Ref] = set()
         for write in plan.writes:
-            if write.ref in refused:
+            if write.ref in refused or _needs(write) in refused:
+                refused.add(write.ref)
                 continue
             if not self._may_write(term):
                 result.fenced = True
@@ -80,6 +85,9 @@ class Applier:
             if failed is None:
                 result.written.append(write)
                 continue
+            if failed.reason is Reason.TERMINATING:
+                result.ending = True
+                return result
             refused.add(write.ref)
             if _is_outdated(write, failed.reason):
                 uid = "" if isinstance(write, Create) else write.uid
@@ -212,6 +220,10 @@ class Applier:
     def _count(self, verb: str, obj: Json, answer: Outcome) -> None:
         result = answer.reason.value if isinstance(answer, Failed) else "ok"
         self._metrics.wrote(verb, resource_of(obj), result)
+
+
+def _needs(write: Write) -> Ref | None:
+    return write.needs if isinstance(write, Create | Apply) else None
 
 
 def _replicas_of(write: HandOver) -> Json:

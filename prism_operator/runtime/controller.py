@@ -148,6 +148,8 @@ class Controller:
             failures = done.failures = result.failures
             if result.fenced:
                 return  # whoever leads next plans everything anew
+            if result.ending:
+                return  # the object goes with its namespace: nothing to try again, or to say
             if result.given_up:
                 self._remember(key, failures)
                 done.retry, done.retry_after_s = True, result.retry_after_s
@@ -195,6 +197,9 @@ class Controller:
             return None
         waits_s = (plan.requeue_after_s, self._secrets.next_look_s(asked))
         next_s = min((s for s in waits_s if s is not None), default=None)
+        if self._secrets.unread(asked):
+            # Pods that start without what a Secret adds to them would soon be replaced.
+            return obj, Plan(key, requeue_after_s=next_s)
         return obj, replace(plan, requeue_after_s=next_s)
 
     def _plan_once(

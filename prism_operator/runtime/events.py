@@ -29,6 +29,9 @@ SERIES_PERIOD_S = 60.0  # the count of a series is written at most so often
 PENDING_MAX = 1000
 REMEMBERED_MAX = 4096
 
+# Written before we knew, or about something that goes with its namespace.
+_EXPECTED = (Reason.ALREADY_EXISTS, Reason.TERMINATING)
+
 _log = structlog.get_logger("prism_operator.runtime.events")
 
 
@@ -142,7 +145,7 @@ class Recorder:
 
     def _say(self, answer: object) -> None:
         # Events are a courtesy: one that cannot be written is not tried again.
-        if isinstance(answer, Failed) and answer.reason is not Reason.ALREADY_EXISTS:
+        if isinstance(answer, Failed) and answer.reason not in _EXPECTED:
             _log.warning("Event not written", reason=answer.reason.value, error=answer.message)
 
     def _event(self, obj: Json, emit: Emit) -> Json:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import structlog
+
 from prism_operator.api.meta import SECRET, Json, Ref
 from prism_operator.ports import Clock, Ok, Reader, Reason
 from prism_operator.runtime.cache import Cache
@@ -16,6 +18,7 @@ from prism_operator.runtime.dependencies import Question
 LOOK_PERIOD_S: Final = 60.0
 RETRY_S: Final = 5.0  # after an answer that says nothing about the Secret
 _FORGET_S: Final = 10 * LOOK_PERIOD_S
+_log = structlog.get_logger("prism_operator.runtime.secrets")
 _KEPT: Final = ("apiVersion", "kind", "data", "type")
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
 
@@ -36,6 +39,7 @@ class Secrets:
         self._clock = clock
         self._due_s: dict[Ref, float] = {}
         self._asked_s: dict[Ref, float] = {}
+        self._unread: set[Ref] = set()
 
     def look(self, asked: Iterable[Question], by: Ref) -> bool:
         """Fetches the Secrets among ``asked`` whose time has come, for the pass over ``by``.
@@ -55,6 +59,11 @@ class Secrets:
             self._forget_unused(now_s)
         return bool(due)
 
+    def unread(self, asked: Iterable[Question]) -> bool:
+        """Whether nothing is known of one of the Secrets among ``asked``, not even its absence."""
+        with self._cache.lock:
+            return not self._unread.isdisjoint(_secrets(asked))
+
     def next_look_s(self, asked: Iterable[Question]) -> float | None:
         """Seconds until one of the Secrets among ``asked`` is due; None without any."""
         with self._cache.lock:
@@ -68,13 +77,21 @@ class Secrets:
         elif answer.reason in (Reason.NOT_FOUND, Reason.FORBIDDEN):
             self._cache.forget(ref, by=by)
         else:
+            _log.warning("Cannot read a Secret", secret=str(ref), reason=answer.reason.value)
             with self._cache.lock:
-                self._due_s[ref] = self._clock.monotonic_s() + RETRY_S
+                wait_s = max(RETRY_S, answer.retry_after_s or 0.0)
+                self._due_s[ref] = self._clock.monotonic_s() + wait_s
+                if self._cache.get(ref) is None:
+                    self._unread.add(ref)
+            return
+        with self._cache.lock:
+            self._unread.discard(ref)
 
     def _forget_unused(self, now_s: float) -> None:
         with self._cache.lock:
             for ref in [r for r, asked_s in self._asked_s.items() if now_s - asked_s > _FORGET_S]:
                 del self._asked_s[ref], self._due_s[ref]
+                self._unread.discard(ref)
                 self._cache.forget(ref)
 
 

@@ -195,6 +195,9 @@ def _failed(code: int, status: Json) -> Failed:
         reason = Reason.THROTTLED if code == 503 and retry_after_s else Reason.TRANSIENT
         if 400 <= code < 500:
             reason = Reason.INVALID
+    causes = (status.get("details") or {}).get("causes") or ()
+    if any(cause.get("reason") == Reason.TERMINATING.value for cause in causes):
+        reason = Reason.TERMINATING
     return Failed(
         reason,
         status.get("message", ""),

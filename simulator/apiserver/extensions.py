@@ -39,6 +39,12 @@ class Extensions:
         self._catalog = catalog
         self._terminating: set[tuple[str, str]] = set()
 
+    def fork(self, registry: Registry, catalog: Catalog) -> Extensions:
+        """The same over a fork of the registry and of the catalog."""
+        twin = Extensions(registry, catalog)
+        twin._terminating = set(self._terminating)
+        return twin
+
     def check(self, obj: Json) -> None:
         """Refuses a definition whose schema or rules cannot be honoured."""
         if obj["kind"] != CUSTOM_RESOURCE_DEFINITION.kind:

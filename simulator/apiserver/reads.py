@@ -7,6 +7,7 @@ Sources: ``k8s.io/apiserver/pkg/storage/cacher``, ``pkg/storage/etcd3`` and, for
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -43,6 +44,10 @@ class Reads:
         self.storage = storage
         self._clock = clock
         self._timeouts = timeouts
+
+    def fork(self, storage: Storage, clock: Clock) -> Reads:
+        """The same over a fork of the storage."""
+        return Reads(storage, clock, copy.copy(self._timeouts))
 
     def list_page(self, kind: Kind, namespace: str, query: Query) -> Json:
         """One page of a collection, of the state that the query names."""

@@ -6,10 +6,11 @@ The order of the checks, and so which error wins, is that of
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from prism_operator.api.meta import NAMESPACE, SERVICE, Json
+from prism_operator.api.meta import NAMESPACE, SERVICE, Json, Resource
 from prism_operator.ports import Clock
 from prism_operator.runtime.randomness import Streams
 from simulator.apiserver import managedfields
@@ -56,10 +57,21 @@ class Registry:
     def __init__(self, storage: Storage, clock: Clock, streams: Streams) -> None:
         self.storage = storage
         self._clock = clock
+        # Who wants uids that do not depend on the order of creations sets this.
+        self.uids: Callable[[Resource, str, str], str] | None = None
         self._uids = streams.stream("apiserver", "uid")
         self._names = streams.stream("apiserver", "name")
         self._services = ServiceAllocator()
         self.reads = Reads(storage, clock, streams.stream("apiserver", "watch-timeout"))
+
+    def fork(self, storage: Storage, clock: Clock) -> Registry:
+        """The same over a fork of the storage: it draws the same uids, names and addresses."""
+        twin = copy.copy(self)
+        twin.storage, twin._clock = storage, clock
+        twin._uids, twin._names = copy.copy(self._uids), copy.copy(self._names)
+        twin._services = copy.deepcopy(self._services)
+        twin.reads = self.reads.fork(storage, clock)
+        return twin
 
     def get(self, kind: Kind, namespace: str, name: str) -> Json:
         """One object as it is served."""
@@ -98,7 +110,7 @@ class Registry:
     ) -> Json:
         meta = {
             **obj["metadata"],
-            "uid": self._new_uid(),
+            "uid": self._new_uid(kind.resource, namespace, obj["metadata"].get("name", "")),
             "creationTimestamp": self.now(),
         }
         generated = not meta.get("name") and bool(meta.get("generateName"))
@@ -303,7 +315,9 @@ class Registry:
             }
             raise forbidden(kind.resource, name, f"{why} terminated", causes=[cause])
 
-    def _new_uid(self) -> str:
+    def _new_uid(self, resource: Resource, namespace: str, name: str) -> str:
+        if self.uids is not None:
+            return self.uids(resource, namespace, name)
         # Version 4, variant 1: what clients expect of random UUIDs.
         bits = self._uids.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62)
         text = f"{bits | 4 << 76 | 2 << 62:032x}"

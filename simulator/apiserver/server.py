@@ -6,6 +6,7 @@ client sees over the in-process transport is the same.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -68,10 +69,26 @@ class ApiServer:
         self.registry = Registry(self.storage, clock, Streams(seed))
         self.authorizer: Authorizer | None = None
         self.faults: Faults | None = None
-        self._writes = Writes(self.registry, Extensions(self.registry, self.catalog))
+        self._extensions = Extensions(self.registry, self.catalog)
+        self._writes = Writes(self.registry, self._extensions)
         for name in NAMESPACES_AT_START:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             self.handle(Request("POST", NAMESPACE.path(), body=body))
+
+    def fork(self, clock: Clock) -> ApiServer:
+        """Another server that holds the same and goes its own way from here on.
+
+        It shares every stored object, since none is ever changed in place, so it costs no more than
+        a list of them. Watches, listeners and ``faults`` stay with this one.
+        """
+        twin = copy.copy(self)
+        twin.faults = None
+        twin.catalog = self.catalog.fork()
+        twin.storage = self.storage.fork(clock)
+        twin.registry = self.registry.fork(twin.storage, clock)
+        twin._extensions = self._extensions.fork(twin.registry, twin.catalog)
+        twin._writes = Writes(twin.registry, twin._extensions)
+        return twin
 
     def on_change(self, callback: Callable[[Resource, Change], None]) -> None:
         """Calls back after every write, within the request that wrote."""

@@ -6,9 +6,10 @@ Objects are never changed in place, so a reader may keep what it was given. Ever
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prism_operator.api.meta import Json, Resource
 from prism_operator.ports import Clock
@@ -89,6 +90,17 @@ class Storage:
         self._listeners: list[Callable[[Resource, Change], None]] = []
         self._compact_at = clock.monotonic_s() + COMPACTION_INTERVAL_S
         self._compact_to = self.revision
+
+    def fork(self, clock: Clock) -> Storage:
+        """Another storage that holds the same from here on; nobody listens to it yet."""
+        twin = copy.copy(self)
+        twin._clock = clock
+        twin._listeners = []
+        twin._collections = {
+            key: replace(c, objects=dict(c.objects), keys=list(c.keys), changes=list(c.changes))
+            for key, c in self._collections.items()
+        }
+        return twin
 
     def collection(self, resource: Resource) -> Collection:
         """The objects of a resource; all its versions share one collection."""

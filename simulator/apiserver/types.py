@@ -168,6 +168,12 @@ class Catalog:
 
         return cls({_key(k.resource): k for k in builtin_kinds()})
 
+    def fork(self) -> Catalog:
+        """Another catalog of the same kinds, for definitions of its own."""
+        twin = Catalog(self._kinds)
+        twin._by_crd = dict(self._by_crd)
+        return twin
+
     def __iter__(self) -> Iterator[Kind]:
         return iter(sorted(self._kinds.values(), key=lambda k: k.resource))
 

@@ -77,6 +77,10 @@ def writer_of(serve, connect_to):
         (a_status(404, "NotFound"), Reason.NO_KIND),
         (a_status(410, "Expired"), Reason.GONE),
         (a_status(403, "Forbidden"), Reason.FORBIDDEN),
+        (
+            a_status(403, "Forbidden", name="a", causes=[{"reason": "NamespaceTerminating"}]),
+            Reason.TERMINATING,
+        ),
         (a_status(401, "Unauthorized"), Reason.UNAUTHORIZED),
         (a_status(405, "MethodNotAllowed"), Reason.INVALID),
         (a_status(413, "RequestEntityTooLarge"), Reason.INVALID),

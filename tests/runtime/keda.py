@@ -81,7 +81,8 @@ def _step_keda(world: World, scaled: Json, demand: int) -> None:
     hpa = Ref(HORIZONTAL_POD_AUTOSCALER, NAMESPACE, f"keda-hpa-{name}")
     if scaled["metadata"].get("deletionTimestamp"):
         world.edit(ref, {"metadata": {"finalizers": []}})
-        world.delete(hpa)  # the garbage collector
+        if world.get(hpa) is not None:
+            world.delete(hpa)  # the garbage collector
         return
     if FINALIZER not in (scaled["metadata"].get("finalizers") or ()):
         world.edit(ref, {"metadata": {"finalizers": [FINALIZER]}})

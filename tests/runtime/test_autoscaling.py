@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prism_operator.api.meta import (
+    CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     PRISM_PATTERN,
@@ -27,6 +28,8 @@ from simulator.apiserver.request import Request, Response
 from . import keda
 from .world import Crash, World
 
+# Longer than a server keeps a watch open: one of a kind that has gone may hear nothing before.
+WATCH_S = 3600.0
 ORDERS = Ref(PRISM_PATTERN, "default", "orders")
 DEPLOYMENT_OF_ORDERS = Ref(DEPLOYMENT, "default", "orders")
 HPA = Ref(HORIZONTAL_POD_AUTOSCALER, "default", "orders")
@@ -349,6 +352,26 @@ def test_a_change_to_keda_keeps_the_hpa_until_keda_is_there() -> None:
     assert scaled.replicas == 5
 
 
+def test_keda_that_goes_leaves_the_number_alone_and_is_used_again_when_it_is_back() -> None:
+    scaled = Scaled(with_keda())
+    scaled.settle(demand=5)
+    crd = Ref(CUSTOM_RESOURCE_DEFINITION, "", f"{SCALED_OBJECT.plural}.{SCALED_OBJECT.group}")
+
+    # As its Helm chart does: KEDA's operator lets go, then the definitions are deleted.
+    scaled.world.edit(SCALED, {"metadata": {"finalizers": []}})
+    scaled.world.delete(crd)
+    scaled.world.delete(Ref(HORIZONTAL_POD_AUTOSCALER, "default", "keda-hpa-orders"))
+    scaled.run(seconds=2 * WATCH_S)
+    assert scaled.scalers() == []
+    assert scaled.replicas == 5
+    assert scaled.condition("ScalerReady")["reason"] == "KedaNotInstalled"
+
+    scaled.world.create(keda.a_crd(SCALED_OBJECT))
+    scaled.run(seconds=2 * PROBE_PERIOD_S)
+    assert scaled.scalers() == ["ScaledObject orders"]
+    assert scaled.replicas == 5
+
+
 def test_a_trigger_that_lacks_metadata_tears_nothing_down() -> None:
     scaled = Scaled(with_keda())
     scaled.settle(demand=5)
@@ -391,6 +414,36 @@ def test_a_foreign_scaler_is_yielded_to_until_it_goes(mode: str) -> None:
     assert scaled.condition("ForeignScaler")["status"] == "False"
     assert scaled.scalers() == scalers_wanted(scaled.spec)
     assert scaled.replicas == (3 if mode == "none" else 4)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(MODES, 2)))
+def test_a_foreign_scaler_that_appears_in_mid_transition_is_yielded_to(
+    before: str, after: str
+) -> None:
+    scaled = Scaled(MODES[before]())
+    scaled.settle(demand=5)
+    check, changed = scaled.world.fault, False
+
+    def appear(request: Request, response: Response | None) -> Response | None:
+        nonlocal changed
+        if request.method != "GET" and response is None and not changed:
+            changed = True  # after the plan, before its first write
+            scaled.world.create(keda.an_hpa("theirs", "orders"))
+        return None
+
+    scaled.world.fault = appear
+    scaled.change(MODES[after]())
+    scaled.settle(demand=5)
+    assert changed
+    assert scaled.scalers() == ["HorizontalPodAutoscaler theirs"]
+    assert scaled.replicas == 5
+    assert scaled.condition("ForeignScaler")["status"] == "True"
+
+    scaled.world.fault = check
+    scaled.world.delete(Ref(HORIZONTAL_POD_AUTOSCALER, "default", "theirs"))
+    scaled.settle(demand=5)
+    assert scaled.scalers() == scalers_wanted(scaled.spec)
+    assert scaled.replicas == (3 if after == "none" else 5)
 
 
 # --- Credentials

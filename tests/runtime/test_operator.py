@@ -14,6 +14,7 @@ from prism_operator.api.meta import (
     DEPLOYMENT,
     EVENT,
     LEASE,
+    NAMESPACE,
     POD_DISRUPTION_BUDGET,
     PRISM_BACKEND,
     PRISM_PATTERN,
@@ -790,3 +791,114 @@ def test_nodes_that_join_are_looked_at_together_and_only_by_whom_they_concern() 
 
     assert condition(world, STACK, "PlacementIneffective")["status"] == "False"
     assert planned == ["dev"]
+
+
+# --- What needs something waits for it
+
+
+def _refusing_once(world: World, method: str, path: str) -> None:
+    """Lets the next such request of the operator meet a conflict."""
+    left = 1
+
+    def fault(request: Request, response: Response | None) -> Response | None:
+        nonlocal left
+        if response is None and left and (request.method, request.path) == (method, path):
+            left -= 1
+            return Response(500, {"message": "etcdserver: request timed out"})
+        return None
+
+    world.fault = fault
+
+
+def test_a_pattern_waits_for_a_backend_that_was_not_written_and_rolls_out_once() -> None:
+    world = World()
+    world.create(a_stack())
+    _refusing_once(world, "POST", "/apis/prism.io/v1alpha1/namespaces/default/prismbackends")
+    world.run(world.operator(), seconds=60)
+
+    runner = world.get(Ref(DEPLOYMENT, "default", "orders"))
+    assert runner is not None
+    assert runner["metadata"]["generation"] == 1
+    env = runner["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert "PRISM_BACKEND_URL" in [entry["name"] for entry in env]
+
+
+def test_pods_do_not_start_before_their_secret_could_be_read() -> None:
+    world = World()
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "credentials", "namespace": "default"},
+        "data": {"url": "bmF0czovL24="},
+    }
+    backend = {
+        "apiVersion": PRISM_BACKEND.api_version,
+        "kind": PRISM_BACKEND.kind,
+        "metadata": {"name": "nats", "namespace": "default"},
+        "spec": {
+            "type": "messaging",
+            "provider": "nats",
+            "connection": {"secretRef": {"name": "credentials"}},
+        },
+    }
+    for obj in (secret, backend, a_pattern(backendConfig={"name": "nats"})):
+        world.create(obj)
+    _refusing_once(world, "GET", "/api/v1/namespaces/default/secrets/credentials")
+    world.run(world.operator(), seconds=60)
+
+    runner = world.get(Ref(DEPLOYMENT, "default", "orders"))
+    assert runner is not None
+    assert runner["metadata"]["generation"] == 1
+    assert "prism.io/secret-hash" in runner["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_pods_do_not_roll_before_their_new_configuration_is_written() -> None:
+    world = World()
+    world.create(a_pattern(config={"a": 1}))
+    operator = world.operator()
+    world.run(operator)
+    runner = Ref(DEPLOYMENT, "default", "orders")
+    config_map = Ref(CONFIG_MAP, "default", "orders-config")
+    before = world.get(runner), world.get(config_map)
+    _refusing_once(world, "PATCH", "/api/v1/namespaces/default/configmaps/orders-config")
+    found: list[tuple[Json | None, Json | None]] = []
+    refusing = world.fault
+
+    def note(request: Request, response: Response | None) -> Response | None:
+        if request.method == "PATCH" and response is not None and response.status < 300:
+            found.append((world.get(runner), world.get(config_map)))
+        return refusing(request, response)
+
+    world.fault = note
+    world.edit(Ref(PRISM_PATTERN, "default", "orders"), {"spec": {"config": {"a": 2}}})
+    world.run(operator, seconds=60)
+
+    def said(pair: tuple[Json | None, Json | None]) -> tuple[Any, Any]:
+        deployment, configuration = pair
+        assert deployment is not None
+        assert configuration is not None
+        return deployment["spec"]["template"], configuration["data"]
+
+    assert said(found[-1])[0] != said(before)[0]
+    assert all(
+        said(pair)[1] != said(before)[1] for pair in found if said(pair)[0] != said(before)[0]
+    )
+
+
+def test_in_a_namespace_that_goes_no_create_is_tried_again() -> None:
+    world = World()
+    namespace = Ref(NAMESPACE, "", "going")
+    world.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "going"}})
+    pattern = a_pattern()
+    pattern["metadata"]["namespace"] = "going"
+    world.create(pattern)
+    operator = world.operator()
+    world.run(operator)
+    world.must("DELETE", namespace.resource.path("", "going"))
+    before = len(world.writes_of())
+
+    world.delete(Ref(DEPLOYMENT, "going", "orders"))
+    world.run(operator, seconds=600)
+
+    refused = world.writes_of()[before:]
+    assert refused == ["POST /apis/apps/v1/namespaces/going/deployments"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
+from typing import Self
 
 from prism_operator.api.crd import build_crds
 from prism_operator.api.meta import (
@@ -56,6 +58,17 @@ class World:
         # Set by a test to interfere: before a request (None) or after it (its response).
         self.fault: Callable[[Request, Response | None], Response | None] = lambda *_: None
         self.server.faults = self._on_request
+
+    def fork(self) -> Self:
+        """A world of its own that begins as this one is; its operators have ended."""
+        twin = copy.copy(self)
+        twin.clock = FakeClock()
+        twin.clock.elapsed_s = self.clock.elapsed_s
+        twin.server = self.server.fork(twin.clock)
+        twin.writes = []
+        twin.fault = lambda *_: None
+        twin.server.faults = twin._on_request
+        return twin
 
     def _on_request(self, request: Request, response: Response | None) -> Response | None:
         answer = self.fault(request, response) if request.user != ADMIN else None
