@@ -85,11 +85,11 @@ class Workload:
 
 
 def workloads(facts: Facts) -> Iterator[Workload]:
-    """The Deployments of the subject and of the Prism objects it made."""
+    """The Deployments of the subject and of the Prism objects it made; the proxy's comes first."""
     for obj in prism_objects(facts):
         chain = (facts.subject,) if obj is facts.subject else (facts.subject, obj)
-        for deployment in facts.owned_by(obj, "Deployment"):
-            yield workload_of(facts, deployment, chain)
+        found = [workload_of(facts, d, chain) for d in facts.owned_by(obj, "Deployment")]
+        yield from sorted(found, key=lambda workload: workload.path == _PATHS["prism-admin"])
 
 
 def operator_workloads(facts: Facts) -> Sequence[Workload]:
