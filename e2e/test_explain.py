@@ -5,76 +5,38 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from e2e.cluster import Cluster, Json, LocalCluster
-from e2e.operator_process import OperatorProcess
+from e2e.operator_process import OperatorProcess, operator_kubeconfig
+from e2e.plugin import PLUGIN, Prism, a_stack
 from e2e.waiting import eventually
 
-StartOperator = Callable[..., OperatorProcess]
-PLUGIN = Path(sys.executable).with_name("kubectl-prism")
 NEVER_READY = {"e2e.prism.io/never-ready": "true"}
 CANARY = "c4nary7secret"
 
 
-class Prism:
-    """``kubectl prism`` in one namespace."""
-
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self.cluster, self.namespace = cluster, namespace
-        self.place = f"--namespace={namespace}"
-        self.kubeconfig: Path | None = None
-
-    def __call__(self, *args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(PLUGIN), *args],
-            env=self.cluster.environment(self.kubeconfig),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def first_line(self, target: str = "pstack/shop") -> str:
-        """What explain says first."""
-        ran = self("explain", target, self.place)
-        assert ran.returncode in (0, 1), ran.stderr
-        return ran.stdout.splitlines()[0].removeprefix(f"PrismStack {self.namespace}/shop ")
-
-    def says(self, first: str, target: str = "pstack/shop", *, within_s: float = 30) -> None:
-        """Explain comes to begin with that."""
-
-        def does() -> None:
-            said = self.first_line(target)
-            assert said.startswith(first), said
-
-        eventually(does, within_s=within_s)
-
-    def apply(self, kind: str = "PrismStack", name: str = "shop", **fields: Any) -> None:
-        version = "prism.io/v1alpha1" if kind.startswith("Prism") else fields.pop("apiVersion")
-        manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **fields}
-        self.kubectl("apply", "--filename=-", stdin=json.dumps(manifest))
-
-    def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        return self.cluster.kubectl(*args, self.place, stdin=stdin)
-
-    def pods(self) -> list[str]:
-        listed = self.kubectl("get", "pods", "--selector=component=prism-proxy", "--output=name")
-        return listed.split()
-
-
 @pytest.fixture
-def prism(cluster: Cluster, namespace: str) -> Prism:
-    return Prism(cluster, namespace)
+def prism(local_cluster: LocalCluster, namespace: str) -> Prism:
+    """The tests know the nodes of the local cluster, and say what its kubelets do not."""
+    return Prism(local_cluster, namespace)
 
 
-def a_stack(**proxy: Any) -> Json:
-    return {"proxy": {"image": "proxy:1", "replicas": 2, **proxy}}
+@pytest.fixture(scope="module")
+def operator(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """One for all tests here: none of them does it any harm."""
+    if not cluster.has_controllers:
+        pytest.skip("needs controllers and nodes; KUBEBUILDER_ASSETS has only an API server")
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    kubeconfig = operator_kubeconfig(cluster)
+    with OperatorProcess(cluster, log, "--no-leader-elect", kubeconfig=kubeconfig) as running:
+        yield running.wait_until_ready()
 
 
 def test_ready_is_said_and_ends_with_0(prism: Prism, operator: OperatorProcess) -> None:
@@ -229,29 +191,6 @@ def test_a_pause_is_the_cause(prism: Prism, operator: OperatorProcess) -> None:
     prism.says("is not Ready: it is paused: annotation prism.io/paused on this object")
 
 
-def test_an_operator_that_does_not_run_is_the_cause(
-    prism: Prism, start_operator: StartOperator
-) -> None:
-    here = f"--leader-elect-namespace={prism.namespace}"
-    running = start_operator("--leader-elect", here)
-    prism.apply(spec=a_stack())
-    prism.kubectl("wait", "--for=condition=Ready", "prismstack/shop", "--timeout=60s")
-    running.stop()
-
-    prism.apply(spec=a_stack(image="proxy:2"))
-
-    prism.says(
-        f"is not Ready: the operator is not running: its Lease {prism.namespace}/"
-        "prism-operator-leader was released and not taken again"
-    )
-
-
-def test_without_a_trace_of_an_operator_that_is_the_cause(prism: Prism) -> None:
-    prism.apply(spec=a_stack())
-
-    prism.says("is not Ready: the operator is not running: there is neither a Lease")
-
-
 @pytest.mark.parametrize(
     ("state", "first"),
     [
@@ -298,31 +237,6 @@ def test_what_a_kubelet_says_is_the_cause(
         prism.kubectl("patch", pod, "--subresource=status", "--type=merge", f"--patch={patch}")
 
     prism.says(f"is not Ready: {first}")
-
-
-def test_a_missing_secret_of_a_scaler_is_named(
-    prism: Prism, operator: OperatorProcess, keda_crds: None
-) -> None:
-    trigger = {
-        "type": "nats-jetstream",
-        "metadata": {
-            "natsServerMonitoringEndpoint": "nats:8222",
-            "account": "$G",
-            "stream": "s",
-            "consumer": "c",
-        },
-        "authenticationRef": {"name": "nats-auth"},
-    }
-    scaling = {"enabled": True, "scaler": "keda", "maxReplicas": 3, "triggers": [trigger]}
-    spec = {"pattern": "consumer", "backend": "nats", "autoscaling": scaling}
-    prism.apply("PrismPattern", "orders", spec=spec)
-
-    prism.says(
-        f"PrismPattern {prism.namespace}/orders is Ready, but PrismPattern orders is not scaled "
-        "as its spec says: authenticationRef: ",
-        "ppattern/orders",
-        within_s=60,
-    )
 
 
 def test_what_a_user_may_not_read_is_said(

@@ -68,11 +68,6 @@ class Gatherer:
         outcome = self._reader.get(ref)
         return outcome if isinstance(outcome, Failed) else _typed(outcome.obj, ref.resource)
 
-    def list_prism(self, resource: Resource, namespace: str) -> tuple[Json, ...] | Failed:
-        """The Prism objects of a kind, in a namespace or (``""``) in all, secrets and all."""
-        listed = self._reader.list(resource, namespace)
-        return listed if isinstance(listed, Failed) else listed.items
-
     def facts_about(self, subject: Json) -> Facts:
         """What there is to know about one Prism object, without secrets."""
         meta = subject["metadata"]

@@ -10,6 +10,7 @@ from typing import Final
 from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.diagnosis.ages import age_text, parse_time
 from prism_operator.diagnosis.facts import Facts, condition_of, prism_objects, since_of
+from prism_operator.diagnosis.rules.operator import changed_at, is_unseen
 from prism_operator.diagnosis.workloads import Workload, is_pod_ready, workloads
 from prism_operator.planning.conditions import NOT_CHECKED
 from prism_operator.planning.placement_strategies import SPOT_LABELS, ZONE
@@ -185,6 +186,9 @@ def _counts(values: Sequence[str]) -> str:
 
 
 def _remarks(facts: Facts) -> Iterator[str]:
+    if is_unseen(facts.subject):
+        age = age_text(changed_at(facts.subject), facts.now)
+        yield f"no operator has looked at its newest spec  ({age})"
     for obj in prism_objects(facts):
         for condition in (obj.get("status") or {}).get("conditions") or ():
             type_, status = condition["type"], condition["status"]
@@ -194,5 +198,5 @@ def _remarks(facts: Facts) -> Iterator[str]:
                 continue
             where = "" if obj is facts.subject else f"{obj['kind']} {obj['metadata']['name']}: "
             age = age_text(since_of(condition), facts.now)
-            message = condition.get("message", "")
+            message = " ".join(condition.get("message", "").split())
             yield f"{where}{type_} is {status} ({condition['reason']}): {message}  ({age})"

@@ -46,6 +46,8 @@ _IN_TEXT: Final = (
     # user:password@tcp(host), as Go's database drivers have it; no digest of an image.
     re.compile(r"(?P<kept>\b[\w.%+-]+:)[^\s:@/\"']+(?=@(?!sha256:)[\w(\[])"),
 )
+# Escape sequences would let a container's last words rewrite the reader's terminal.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PLAIN: Final = re.compile(
     r"true|false|\d{1,9}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -107,7 +109,8 @@ class Redactor:
         return clean
 
     def text(self, text: str) -> str:
-        """The text without known secrets and what looks like one."""
+        """The text without known secrets, what looks like one, and control characters."""
+        text = _CONTROL.sub("", text)
         for value in self.known:
             text = text.replace(value, WITHHELD)
         text = redacted(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -158,7 +159,10 @@ def _rbac(found: re.Match[str], _namespace: str, _path: str) -> Refusal:
         f"{user} may not {verb} {resource}",
         Remedy(
             "Bring the operator's roles back",
-            ("kubectl apply -f config/rbac/", f"kubectl auth can-i {verb} {resource} --as={user}"),
+            (
+                "kubectl apply -f config/rbac/",
+                f"kubectl auth can-i {verb} {resource} --as={shlex.quote(user)}",
+            ),
         ),
     )
 

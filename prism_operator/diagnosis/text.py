@@ -54,7 +54,7 @@ def _details(finding: Finding, diagnosis: Diagnosis) -> Iterator[str]:
         for evidence in finding.evidence:
             age = age_text(evidence.since, diagnosis.now)
             since = f"  ({age})" if age else ""
-            yield f"  {evidence.object.ljust(width)}  {evidence.what}{since}"
+            yield f"  {evidence.object.ljust(width)}  {_on_one_line(evidence.what)}{since}"
     if finding.remedy is not None:
         yield ""
         yield "What to do:"
@@ -75,5 +75,9 @@ def _sentence(finding: Finding) -> str:
 
 
 def _ended(text: str) -> str:
-    text = text.strip()
+    text = _on_one_line(text)
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

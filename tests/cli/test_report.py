@@ -392,10 +392,8 @@ def test_no_canary_is_shown_by_explain_or_status(cluster: Cluster) -> None:
     texts = []
     with closing(opened.connection):
         for resource in (PRISM_STACK, PRISM_PATTERN, PRISM_BACKEND):
-            objects = opened.gatherer.list_prism(resource, "default")
-            assert isinstance(objects, tuple)
-            for obj in objects:
-                facts = opened.gatherer.facts_about(obj)
+            for obj in cluster.world.objects(resource):
+                facts = opened.gatherer.facts_about({"kind": resource.kind, **obj})
                 diagnosis, overview = diagnose(facts), overview_of(facts)
                 texts += [diagnosis_text(diagnosis), json.dumps(diagnosis.as_json())]
                 texts += [overviews_text([overview]), json.dumps(overview.as_json())]

@@ -9,11 +9,13 @@ import pytest
 
 from prism_operator.adapters.connection import connect_over
 from prism_operator.adapters.gathering import Gatherer
-from prism_operator.api.meta import PRISM_PATTERN, PRISM_STACK, Json
+from prism_operator.api.meta import PRISM_STACK, Json
 from prism_operator.cli.errors import UsageError
-from prism_operator.cli.plugin.cluster import find_object, list_objects
+from prism_operator.cli.plugin.cluster import find_object, require_read
+from prism_operator.diagnosis.facts import Seen, Unread
 from simulator.apiserver.server import ApiServer
 from simulator.apiserver.transport import InProcessAdapter
+from tests.diagnosis.builders import NOW
 from tests.runtime.world import World
 
 
@@ -77,15 +79,18 @@ def test_without_crds_it_says_what_to_install() -> None:
     bare = ApiServer(world.clock)
     with closing(connect_over(InProcessAdapter(bare))) as connection:
         gatherer = Gatherer(connection, world.clock)
+        seen, _ = gatherer.everything("default")
         for ask in (
             lambda: find_object(gatherer, "pstack/shop", "default"),
-            lambda: list_objects(gatherer, PRISM_STACK, ""),
+            lambda: require_read(seen, PRISM_STACK),
         ):
             with pytest.raises(UsageError, match="the CRDs are not installed"):
                 ask()
 
 
-def test_objects_are_listed_by_kind(gatherer: Gatherer) -> None:
-    names = [o["metadata"]["name"] for o in list_objects(gatherer, PRISM_PATTERN, "")]
+def test_what_may_not_be_listed_is_told_with_what_to_do() -> None:
+    unread = Unread("prismstacks", "no permission to list prismstacks", "PrismStack")
+    seen = Seen(now=NOW, unread=(unread,))
 
-    assert names == ["orders", "shop"]
+    with pytest.raises(UsageError, match="no permission to list prismstacks; name a namespace"):
+        require_read(seen, PRISM_STACK)

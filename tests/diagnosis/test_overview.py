@@ -103,6 +103,14 @@ def test_pods_without_a_node_are_counted_apart() -> None:
     assert overview.parts[0].zones == "unscheduled:1"
 
 
+def test_a_spec_that_nobody_has_looked_at_is_remarked() -> None:
+    new = an_object("PrismStack", "shop")
+
+    text = overviews_text([overview_of(facts_of(new))])
+
+    assert "  ! no operator has looked at its newest spec  (2m)\n" in text
+
+
 def test_time_alone_is_no_change() -> None:
     facts = facts_of(STACK, PROXY, RS)
 

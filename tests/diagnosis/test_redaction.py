@@ -29,6 +29,7 @@ SECRET = "hunter22"  # noqa: S105 - nobody's
         ("x eyJhbGciOi.eyJzdWIi.c2ln y", "x [withheld] y"),
         ("-----BEGIN KEY-----\nhunter22\n-----END KEY-----", "[withheld]"),
         ("ghp_hunter22hunter22", "[withheld]"),
+        ("a\x1b[2Jb\x9bc\td\n", "a[2Jbc\td\n"),
     ],
 )
 def test_what_looks_like_a_credential_is_cut_from_texts(text: str, expected: str) -> None:

@@ -15,6 +15,7 @@ from prism_operator.adapters.gathering import Gatherer
 from prism_operator.api.crd import SHORT_NAMES
 from prism_operator.api.meta import PRISM_RESOURCES, Json, Ref, Resource
 from prism_operator.cli.errors import UsageError
+from prism_operator.diagnosis.facts import Seen
 from prism_operator.ports import Failed, Reason
 
 OperatorNamespaceFlag: TypeAlias = Annotated[
@@ -78,12 +79,13 @@ def find_object(gatherer: Gatherer, target: str, namespace: str) -> Json:
     raise UsageError(f'no {what} "{name}" in namespace {namespace}; see kubectl get prism -A')
 
 
-def list_objects(gatherer: Gatherer, resource: Resource, namespace: str) -> tuple[Json, ...]:
-    """The Prism objects of a kind. Raises ``UsageError`` when they cannot be listed."""
-    listed = gatherer.list_prism(resource, namespace)
-    if isinstance(listed, Failed):
-        raise UsageError(_why(listed, resource, namespace))
-    return listed
+def require_read(seen: Seen, resource: Resource) -> None:
+    """Raises ``UsageError`` when objects of a kind could not be read: then nothing can be told."""
+    if resource.kind in seen.unserved:
+        raise UsageError(_not_installed(resource))
+    for unread in seen.unread:
+        if unread.kind == resource.kind:
+            raise UsageError(f"{unread}; name a namespace that you may read with -n")
 
 
 def _resource(text: str) -> Resource:
@@ -97,10 +99,13 @@ def _resource(text: str) -> Resource:
 
 
 def _why(failed: Failed, resource: Resource, namespace: str) -> str:
-    where = f"in namespace {namespace}" if namespace else "in all namespaces; name one with -n"
     match failed.reason:
         case Reason.NO_KIND:
-            return f"the CRDs are not installed: the server does not serve {resource.plural}"
+            return _not_installed(resource)
         case Reason.FORBIDDEN:
-            return f"no permission to read {resource.plural} {where}"
-    return f"cannot read {resource.plural} {where}: {failed.message}"
+            return f"no permission to get {resource.plural} in namespace {namespace}"
+    return f"cannot get {resource.plural} in namespace {namespace}: {failed.message}"
+
+
+def _not_installed(resource: Resource) -> str:
+    return f"the CRDs are not installed: the server does not serve {resource.plural}"

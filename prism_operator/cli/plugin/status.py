@@ -17,8 +17,8 @@ from prism_operator.cli.plugin.cluster import (
     AllNamespacesFlag,
     OpenCluster,
     find_object,
-    list_objects,
     open_cluster,
+    require_read,
 )
 from prism_operator.cli.plugin.console import OUT, print_document
 from prism_operator.cli.plugin.flags import (
@@ -28,6 +28,7 @@ from prism_operator.cli.plugin.flags import (
     Output,
     OutputFlag,
 )
+from prism_operator.diagnosis.facts import Facts
 from prism_operator.diagnosis.overview import HEADINGS, Overview, overview_of
 
 
@@ -58,16 +59,21 @@ def status(
 def _overviews(
     cluster: OpenCluster, stack: str | None, all_namespaces: bool
 ) -> tuple[Overview, ...]:
-    where = "" if all_namespaces else cluster.namespace
     if stack is not None and not all_namespaces:
         target = stack if "/" in stack else f"prismstack/{stack}"
-        subjects: Sequence[Json] = (find_object(cluster.gatherer, target, where),)
-    else:
-        stacks = list_objects(cluster.gatherer, PRISM_STACK, where)
-        patterns = list_objects(cluster.gatherer, PRISM_PATTERN, where)
-        subjects = [*stacks, *(p for p in patterns if not _has_controller(p))]
-        subjects = [s for s in subjects if stack in (None, s["metadata"]["name"])]
-    return tuple(overview_of(cluster.gatherer.facts_about(subject)) for subject in subjects)
+        subject = find_object(cluster.gatherer, target, cluster.namespace)
+        return (overview_of(cluster.gatherer.facts_about(subject)),)
+    seen, _ = cluster.gatherer.everything("" if all_namespaces else cluster.namespace)
+    require_read(seen, PRISM_STACK)
+    subjects = [
+        *seen.by_kind.get(PRISM_STACK.kind, ()),
+        *(p for p in seen.by_kind.get(PRISM_PATTERN.kind, ()) if not _has_controller(p)),
+    ]
+    return tuple(
+        overview_of(Facts(subject, seen))
+        for subject in subjects
+        if stack in (None, subject["metadata"]["name"])
+    )
 
 
 def _has_controller(obj: Json) -> bool:
