@@ -51,7 +51,7 @@ def resolve_connection(pattern: PrismPattern, cluster: Snapshot) -> Connection:
     return connect(pattern, backend)
 
 
-@remembered(entries=1024)
+@remembered(entries=256)
 def connect(pattern: PrismPattern, found: Json | None) -> Connection:
     """The connection of a pattern when ``found`` is the PrismBackend it refers to."""
     ref = _backend_ref(pattern)

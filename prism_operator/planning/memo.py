@@ -51,7 +51,7 @@ def remembered(*, entries: int) -> Callable[[Callable[[*Args], Result]], Callabl
     return decorate
 
 
-@remembered(entries=1024)
+@remembered(entries=256)
 def _parsed(obj: Json) -> AnyPrism:
     return parse(obj)
 

@@ -128,7 +128,7 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     )
 
 
-@remembered(entries=512)
+@remembered(entries=128)
 def _desired(
     obj: Json, backend: Json | None, settings: Settings, hashes: PodHashes, scaled: bool
 ) -> list[Json]:
@@ -199,7 +199,7 @@ def _placed(pattern: PrismPattern, desired: list[Json], connection: Connection) 
     )
 
 
-@remembered(entries=512)
+@remembered(entries=128)
 def _target(pattern: PrismPattern) -> Target:
     spec = pattern.spec
     labels = pattern_labels(pattern.name, spec.pattern, spec.backend, _stack_of(pattern))

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import orjson
 
 from prism_operator.api.meta import (
     FIELD_MANAGER,
@@ -134,7 +137,7 @@ class Cache:
             if old is not None and not _is_newer(_version(obj), _version(old)):
                 return
             trim = self._trims.get(ref.resource)
-            new = _without_managed_fields(trim(obj) if trim else obj)
+            new = _compact(_without_managed_fields(trim(obj) if trim else obj))
             self._store(ref, old, new)
             if old is None or not says_the_same(old, new):
                 self._forget_listed(ref)
@@ -292,6 +295,33 @@ _HOLDING_REPLICAS: Final[dict[str, Json]] = {
     }
     for operation in ("Update", "Apply")
 }
+
+
+def _compact(obj: Json) -> Json:
+    """``obj`` with the parts that other objects have too, like probes and conditions, in common.
+
+    Nobody changes an object of the cache, and thousands of ours differ in little but names.
+    """
+    return {key: _in_common(value) for key, value in obj.items()}
+
+
+def _in_common(value: Any) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    text = orjson.dumps(value)
+    if len(text) <= _COMMON_BYTES_MAX:
+        return _common(text)
+    if isinstance(value, dict):
+        return {key: _in_common(inner) for key, inner in value.items()}
+    return [_in_common(inner) for inner in value]
+
+
+_COMMON_BYTES_MAX: Final = 512  # what is larger is hardly ever the same
+
+
+@lru_cache(maxsize=2048)
+def _common(text: bytes) -> Any:
+    return orjson.loads(text)
 
 
 def _holds_replicas(entry: Json) -> bool:

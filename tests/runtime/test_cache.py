@@ -65,6 +65,19 @@ def test_a_new_version_that_says_the_same_is_no_news() -> None:
     assert watched.version() == "10"
 
 
+def test_what_objects_have_in_common_is_kept_once_and_nothing_else_of_them_changes() -> None:
+    watched = Watched()
+    objects = [a_config_map(name, version=1, data={"batch": "100"}) for name in "ab"]
+    for obj in objects:
+        watched.cache.put(obj)
+
+    one, other = (watched.cache.get(ref_of(obj)) for obj in objects)
+    assert [one, other] == objects
+    assert one is not None
+    assert other is not None
+    assert one["data"] is other["data"]
+
+
 def test_an_old_event_does_not_bring_back_what_we_deleted() -> None:
     watched = Watched()
     watched.cache.put(a_config_map(version=9))

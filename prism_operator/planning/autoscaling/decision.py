@@ -155,7 +155,7 @@ def _build(
     return (), tuple(finished(obj, owner) for obj in (*found.made, scaled))
 
 
-@remembered(entries=512)
+@remembered(entries=128)
 def _hpa(owner: Json, target: Target, section: Autoscaling) -> Json:
     name, namespace = target.deployment.name, target.deployment.namespace
     return finished(build_hpa(name, namespace, target.labels, section), owner)
