@@ -58,7 +58,7 @@ def measure_edits(
         time.sleep(PAUSE_S)
     deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
     while True:
-        took = _latencies(cluster.audit_events(), edited, operator_user)
+        took = latencies(cluster.audit_events(), edited, operator_user)
         if len(took) == len(edited) or time.monotonic() > deadline_s:
             break
         time.sleep(1.0)
@@ -73,7 +73,7 @@ def measure_edits(
     }
 
 
-def _latencies(events: Sequence[Json], edited: dict[str, str], user: str) -> dict[str, float]:
+def latencies(events: Sequence[Json], edited: dict[str, str], user: str) -> dict[str, float]:
     """Milliseconds by name: from an edit to the operator's first status write after it."""
     received: dict[str, datetime] = {}
     took: dict[str, float] = {}

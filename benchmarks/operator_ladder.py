@@ -199,7 +199,7 @@ class Ladder:
 
     def _say(self, rung: str, count: int, figures: Json) -> None:
         targets = TARGETS[rung]
-        missed = [name for name, limit in targets.items() if _misses(name, figures[name], limit)]
+        missed = [name for name, limit in targets.items() if misses(name, figures[name], limit)]
         line = {"benchmark": "operator", "rung": rung, "patterns": count, **figures}
         line |= {"client_qps": self._options.client_qps or "default", "targets": targets}
         print(json.dumps({**line, "missed": missed}), flush=True)
@@ -214,7 +214,8 @@ def _cpu_s(cluster: LocalCluster) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _misses(name: str, figure: float | None, limit: float) -> bool:
+def misses(name: str, figure: float | None, limit: float) -> bool:
+    """Whether a figure is not as its target wants it; one that is unknown never is."""
     if figure is None:
         return True
     return figure < limit if name in _AT_LEAST else figure > limit
