@@ -87,6 +87,13 @@ class OperatorProcess:
         eventually(is_ready, within_s=_START_TIMEOUT_S)
         return self
 
+    def metrics(self) -> dict[str, float]:
+        """Its samples, by name and labels as they are exposed."""
+        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
     def kill(self) -> None:
         """SIGKILL, as a node that loses power. Idempotent."""
         self._process.kill()

@@ -6,6 +6,7 @@ worker within a millisecond or two.
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 
@@ -36,6 +37,7 @@ class Driver:
         self._clock = clock
         self._wake = wake
         self._stopping = threading.Event()
+        self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant
         self._listing: set[Reflector] = set()
         self._workers = [self._thread(f"worker-{n}", self._work) for n in range(workers)]
         self._others = [
@@ -52,11 +54,13 @@ class Driver:
 
     def wait(self) -> None:
         """Blocks until ``stop`` was asked for, or a thread met a bug (``crashed``)."""
-        self._stopping.wait()
+        self._requests.get()
+        self._stopping.set()
 
     def request_stop(self) -> None:
-        """Makes ``wait`` return. May be called from a signal handler."""
-        self._stopping.set()
+        """Makes ``wait`` return. May be called from a signal handler, also amid another one."""
+        # Not the event: its lock would be waited for by the very thread that holds it.
+        self._requests.put(None)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
         """Lets the calls in progress end, cuts their passes off there, and releases the Lease.
@@ -93,6 +97,7 @@ class Driver:
             _log.exception("Thread died", thread=name)
             self.crashed = True
             self._stopping.set()
+            self.request_stop()
 
     def _work(self) -> None:
         while not self._stopping.is_set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -262,3 +264,20 @@ def test_idleness_costs_no_calls_but_the_leases(threaded: Threaded) -> None:
     time.sleep(1)
 
     assert [path for path in calls if "/leases/" not in path] == []
+
+
+def test_a_burst_of_signals_stops_it_once_and_hangs_nothing() -> None:
+    one = Threaded(leader_elect=False).start()
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        for number in before:
+            signal.signal(number, lambda *_: one.driver.request_stop())
+        for _ in range(50):
+            for number in before:
+                # Each is handled wherever the main thread is, in the midst of the one before too.
+                os.kill(os.getpid(), number)
+        one.driver.wait()
+        assert one.driver.stop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
