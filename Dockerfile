@@ -1,7 +1,9 @@
 # The operator alone, without a compiler, a package manager of Python or the tests' dependencies.
-# Python 3.11 is what CI runs the tests with.
+# Python 3.11 is what CI runs the tests with. The tag moves with security fixes; who releases pins
+# it: docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim
 
-FROM python:3.11-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
 COPY pyproject.toml uv.lock README.md LICENSE ./
 COPY scripts scripts
@@ -9,7 +11,11 @@ COPY prism_operator prism_operator
 COPY simulator simulator
 RUN scripts/install-operator /opt/prism-operator
 
-FROM python:3.11-slim
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="prism-operator" \
+      org.opencontainers.image.description="Kubernetes operator for the Prism data-access layer" \
+      org.opencontainers.image.source="https://github.com/prism/prism-operator" \
+      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/prism-operator /opt/prism-operator
 # The root file system may be read-only.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

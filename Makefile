@@ -80,7 +80,8 @@ undeploy: $(READY) ## Remove the operator; CRDs, resources and the namespace sta
 
 .PHONY: docker-build docker-push docker-build-local
 docker-build: ## Build the operator's image. IMG=image:tag
-	@docker build --tag $(IMG) .
+	@docker build --tag $(IMG) --label org.opencontainers.image.version=$(lastword $(subst :, ,$(IMG))) \
+		--label org.opencontainers.image.revision=$(shell git rev-parse HEAD) .
 docker-push: ## Push it. IMG=image:tag
 	@docker push $(IMG)
 docker-build-local: ## Build it as prism-operator:local.

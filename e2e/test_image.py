@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prism_operator import __version__
 
+SIZE_BYTES_MAX = 64 * 1024 * 1024
 ROOT = Path(__file__).parent.parent
 
 
@@ -49,6 +50,8 @@ def test_the_image_s_install_steps_bring_the_operator_and_nothing_of_the_simulat
     program = target / "bin" / "prism-operator"
     version = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
     assert version.stdout == f"{__version__}\n"
+    size = sum(path.lstat().st_size for path in target.rglob("*"))
+    assert size < SIZE_BYTES_MAX, f"{size} bytes"
 
 
 def test_the_build_gets_every_file_it_copies_and_nothing_else() -> None:
