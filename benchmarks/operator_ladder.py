@@ -103,8 +103,7 @@ class Ladder:
             self._directory, nodes=_NODES, audit=True, client_qps=self._options.client_qps or None
         )
         crds = self._options.crds
-        cluster.kubectl("apply", "--server-side", f"--filename={crds}")
-        cluster.kubectl("wait", "--for=condition=Established", f"--filename={crds}")
+        cluster.install_crds(crds)
         return cluster
 
     def _command(self) -> tuple[str, int, int]:

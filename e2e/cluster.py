@@ -37,6 +37,7 @@ Json: TypeAlias = dict[str, Any]
 ADMIN = "prism-local-admin"
 _HERE = Path(__file__).parent
 _START_TIMEOUT_S = 90.0  # a laptop needs 5; a machine busy with a build needs many more
+_SERVED_TIMEOUT_S = 60.0
 _NODE_LEASE_S = 40
 # controller-manager's default of 20 requests a second would be what a test measures.
 CLIENT_QPS = 500
@@ -190,6 +191,30 @@ class Cluster:
         if result.returncode and check:
             raise KubectlError(f"kubectl {' '.join(args)}: {result.stderr.strip()}")
         return result.stdout + (result.stderr if result.returncode else "")
+
+    def install_crds(self, *files: Path) -> str:
+        """Applies CRDs and waits until they are served; what kubectl printed.
+
+        Raises:
+            KubectlError: when they are refused, or not served within a minute.
+        """
+        named = [f"--filename={path}" for path in files]
+        printed = self.kubectl("apply", "--server-side", *named)
+        self.wait_for_crds(*named)
+        return printed
+
+    def wait_for_crds(self, *which: str) -> None:
+        """Waits until CRDs, named as to kubectl, are served."""
+        deadline_s = time.monotonic() + _SERVED_TIMEOUT_S
+        while True:
+            try:
+                self.kubectl("wait", "--for=condition=Established", *which, "--timeout=60s")
+                return
+            except KubectlError as error:
+                # kubectl gives up on one that has no conditions yet.
+                if "accessor error" not in str(error) or time.monotonic() > deadline_s:
+                    raise
+            time.sleep(0.1)
 
     def get(self, *args: str) -> Json:
         """``kubectl get … -o json``."""

@@ -126,10 +126,7 @@ metadata: {generateName: test-}
 
 
 def _install(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "--server-side", f"--filename={_ROOT / 'crds'}")
-    cluster.kubectl(
-        "wait", "--for=condition=Established", f"--filename={_ROOT / 'crds'}", "--timeout=60s"
-    )
+    cluster.install_crds(_ROOT / "crds")
 
 
 def kubectl_command() -> tuple[str, ...]:

@@ -23,9 +23,8 @@ def crd_files() -> tuple[Path, ...]:
 def installed(cluster: Cluster) -> Iterator[None]:
     """KEDA's CRDs in the cluster, without KEDA; gone again at the end, with their objects."""
     files = [f"--filename={path}" for path in crd_files()]
-    cluster.kubectl("apply", "--server-side", *files)
     try:
-        cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
+        cluster.install_crds(*crd_files())
         yield
     finally:
-        cluster.kubectl("delete", *files, "--timeout=60s")
+        cluster.kubectl("delete", *files, "--ignore-not-found", "--timeout=60s")

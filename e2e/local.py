@@ -79,8 +79,7 @@ def install() -> None:
     """Installs the CRDs."""
     cluster = _meant()
     cluster.announce()
-    print(cluster.kubectl("apply", "--server-side", f"--filename={_CRDS}"), end="")
-    cluster.kubectl("wait", "--for=condition=Established", f"--filename={_CRDS}", "--timeout=60s")
+    print(cluster.install_crds(_CRDS), end="")
 
 
 def uninstall(*, force: bool) -> None:

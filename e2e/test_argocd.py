@@ -18,10 +18,9 @@ APPLICATIONS = ("operator.yaml", "stacks.yaml")
 
 
 def test_argo_cd_accepts_the_applications(cluster: Cluster) -> None:
-    crd = f"--filename={downloaded(ARGOCD) / 'manifests' / 'crds' / 'application-crd.yaml'}"
-    cluster.kubectl("apply", "--server-side", crd)
+    crd = downloaded(ARGOCD) / "manifests" / "crds" / "application-crd.yaml"
+    cluster.install_crds(crd)
     try:
-        cluster.kubectl("wait", "--for=condition=Established", crd, "--timeout=60s")
         cluster.kubectl("create", "namespace", "argocd")
         for name in APPLICATIONS:
             # Really created: a dry run would not show what a defaulted field does.
@@ -29,7 +28,7 @@ def test_argo_cd_accepts_the_applications(cluster: Cluster) -> None:
         stacks = ("application", "prism-stacks", "--namespace=argocd")
         cluster.kubectl("patch", *stacks, "--type=merge", '--patch={"metadata":{"finalizers":[]}}')
     finally:
-        cluster.kubectl("delete", crd, "--timeout=60s")
+        cluster.kubectl("delete", f"--filename={crd}", "--timeout=60s")
         cluster.kubectl("delete", "namespace", "argocd", "--wait=false")
 
 

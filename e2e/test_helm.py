@@ -110,16 +110,12 @@ VALUES: dict[str, Json] = {
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster of its own, with the Prometheus operator's kinds and a restricted namespace."""
     crds = downloaded(PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
-    files = [
-        f"--filename={crds / f'monitoring.coreos.com_{kind}.yaml'}"
-        for kind in ("servicemonitors", "prometheusrules")
-    ]
+    kinds = ("servicemonitors", "prometheusrules")
     with LocalCluster.start(tmp_path_factory.mktemp("cluster")) as cluster:
-        cluster.kubectl("apply", "--server-side", *files)
+        cluster.install_crds(*(crds / f"monitoring.coreos.com_{kind}.yaml" for kind in kinds))
         cluster.kubectl("create", "namespace", NAMESPACE)
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         cluster.kubectl("label", "namespace", NAMESPACE, enforce)
-        cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
         yield cluster
 
 

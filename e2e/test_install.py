@@ -75,7 +75,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster
     """A cluster of its own with all of config/default, as ``kubectl apply -k`` installs it."""
     with LocalCluster.start(tmp_path_factory.mktemp("cluster"), audit=True) as cluster:
         cluster.kubectl("apply", f"--kustomize={CONFIG / 'default'}", "--validate=strict")
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        cluster.wait_for_crds("crd", "--all")
         yield cluster
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
@@ -119,21 +120,75 @@ def test_local_targets_refuse_a_cluster_that_is_not_local(
     assert "current context is no local cluster; start one (make cluster-up" in refused
 
 
-def test_help_is_what_make_alone_prints(make: Make) -> None:
+@pytest.mark.parametrize(
+    ("target", "variables", "commands"),
+    [
+        (
+            "docker-build",
+            {"IMG": "registry:5000/op:dev"},
+            ["docker build --tag registry:5000/op:dev --label …version=dev --label … ."],
+        ),
+        ("docker-push", {"IMG": "op:dev"}, ["docker push op:dev"]),
+        ("docker-build-local", {}, ["docker build --tag prism-operator:local ."]),
+        ("kind-create", {}, ["kind create cluster --name prism-dev"]),
+        ("kind-delete", {}, ["kind delete cluster --name prism-dev"]),
+    ],
+)
+def test_targets_that_need_docker_call_it(
+    make: Make, tmp_path: Path, target: str, variables: dict[str, str], commands: list[str]
+) -> None:
+    calls = tmp_path / "calls"
+    for program in ("docker", "kind"):
+        stand_in = tmp_path / program
+        stand_in.write_text(f'#!/bin/sh\necho "{program} $*" >>{calls}\n')
+        stand_in.chmod(0o755)
+
+    done = make(target, **variables, PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert done.returncode == 0, done.stderr
+    called = re.sub(r"org\.opencontainers\.image\.", "…", calls.read_text())
+    assert re.sub(r"…revision=[0-9a-f]{40}", "…", called).splitlines() == commands
+
+
+def test_a_sample_is_deployed_tried_and_cleaned_on_a_local_cluster(
+    make: Make, tmp_path: Path
+) -> None:
+    assert make("cluster-up").returncode == 0
+    deployed = make("local-deploy")
+    assert deployed.returncode == 0, deployed.stderr
+    command = [str(tmp_path / "cluster" / "bin" / "kubectl"), "get", "deployment"]
+    config = {**os.environ, "KUBECONFIG": str(tmp_path / "cluster" / "kubeconfig")}
+
+    def image() -> str:
+        place = ("--namespace=prism-system", "--output=jsonpath={..containers[0].image}")
+        got = subprocess.run(
+            [*command, *place], env=config, capture_output=True, text=True, check=True
+        )
+        return got.stdout
+
+    assert image() == "prism-operator:local"
+    tried = make("local-test")
+    assert tried.returncode == 0, tried.stderr
+    assert "prismstack.prism.io/prism-dev created" in tried.stdout
+
+    cleaned = make("local-clean")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert 'prismstack.prism.io "prism-dev" deleted' in cleaned.stdout
+    assert image() == ""
+
+
+def test_help_is_what_make_alone_prints_with_every_target_of_the_memo(make: Make) -> None:
     printed = make().stdout
 
-    for target in (
-        "sim",
-        "test",
-        "check",
-        "cluster-up",
-        "install",
-        "run",
-        "uninstall",
-        "deploy",
-        "undeploy",
-    ):
+    of_the_memo = (
+        *("manifests", "install", "run", "deploy", "undeploy", "uninstall"),
+        *("docker-build", "docker-push", "docker-build-local", "kind-create", "kind-delete"),
+        *("local-deploy", "local-run", "local-test", "local-clean", "local-logs"),
+        *("test", "test-integration", "test-e2e"),
+    )
+    for target in ("sim", "check", "cluster-up", *of_the_memo):
         assert f"  {target} " in printed
+        assert make("--dry-run", "generate", target).returncode == 0
 
 
 def _refused(result: subprocess.CompletedProcess[str]) -> str:

@@ -28,9 +28,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster without nodes, with an operator in it."""
     directory = tmp_path_factory.mktemp("placement")
     with LocalCluster.start(directory / "cluster", nodes=()) as cluster:
-        crds = f"--filename={ROOT / 'crds'}"
-        cluster.kubectl("apply", "--server-side", crds)
-        cluster.kubectl("wait", "--for=condition=Established", crds, "--timeout=60s")
+        cluster.install_crds(ROOT / "crds")
         log, kubeconfig = directory / "operator.log", operator_kubeconfig(cluster)
         with OperatorProcess(cluster, log, "--no-leader-elect", kubeconfig=kubeconfig) as operator:
             operator.wait_until_ready()

@@ -102,8 +102,7 @@ def pattern(cluster: Cluster, namespace: str) -> Pattern:
 def install(cluster: Cluster) -> None:
     """As the guide says, by ``make deploy``."""
     make(cluster, "deploy", f"IMG={_OPERATOR_IMAGE}")
-    crds = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-    cluster.kubectl(*crds)
+    cluster.wait_for_crds("crd", "--all")
     available = ("wait", "--for=condition=Available", f"deployment/{MANAGER}", "--timeout=120s")
     cluster.kubectl(*available, SYSTEM)
 
