@@ -73,6 +73,7 @@ VALUES: dict[str, Json] = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "infra", "operator": "Exists"}],
     },
+    "sharded": {"shard": "blue", "crds": {"install": False}},
     "closed": {
         "watchNamespaces": ["default", "kube-public"],
         "networkPolicy": {
@@ -184,6 +185,11 @@ def test_the_operator_accepts_the_flags_that_are_rendered(
         ({"watchNamespaces": ["Team"]}, "at '/watchNamespaces/0': 'Team' does not match"),
         ({"nodeSelector": {"spot": True}}, "at '/nodeSelector/spot': got boolean, want string"),
         ({"image": {"digest": "v1"}}, "at '/image/digest': 'v1' does not match"),
+        ({"shard": "Blue"}, "at '/shard': 'Blue' does not match"),
+        (
+            {"shard": "blue", "leaderElection": {"enabled": False}},
+            "shard: blue needs leaderElection.enabled=true",
+        ),
         (
             {"replicas": 2, "leaderElection": {"enabled": False}},
             "replicas: 2 operators without leader election would undo each other's work",
@@ -249,6 +255,24 @@ def test_roles_in_the_watched_namespaces_are_enough(
         assert "Cannot watch nodes" in forbidden[0]
     finally:
         _remove_everything(cluster, helm)
+
+
+def test_a_shard_is_a_second_release_with_its_own_lease(
+    cluster: LocalCluster, released: Helm, tmp_path: Path
+) -> None:
+    blue = ("prism-operator-blue", str(CHART), SYSTEM)
+    released("install", *blue, "--set=shard=blue,crds.install=false", "--wait")
+    try:
+        labelled = {**STACK["metadata"], "labels": {"prism.io/shard": "blue"}}
+        _apply(cluster, {**STACK, "metadata": labelled})
+        account = "prism-operator-blue-controller-manager"
+        with _operator(cluster, tmp_path, "--shard=blue", account=account) as operator:
+            _wait_until_ready(cluster)
+            assert "orbidden" not in operator.log
+        leases = cluster.kubectl("get", "leases", SYSTEM, "--output=name").split()
+        assert "lease.coordination.k8s.io/prism-operator-leader-blue" in leases
+    finally:
+        released("uninstall", "prism-operator-blue", SYSTEM, "--wait")
 
 
 def test_an_upgrade_brings_new_crds_and_keeps_values_and_a_rollback_brings_the_old_image(
@@ -372,11 +396,13 @@ def _apply(cluster: LocalCluster, manifest: Json) -> None:
     eventually(applied)
 
 
-def _operator(cluster: LocalCluster, folder: Path, *flags: str) -> OperatorProcess:
+def _operator(
+    cluster: LocalCluster, folder: Path, *flags: str, account: str = MANAGER
+) -> OperatorProcess:
     """The operator with the installed account's rights: KWOK's nodes run no containers."""
-    account = account_kubeconfig(cluster, MANAGER, NAMESPACE, folder / "kubeconfig")
+    kubeconfig = account_kubeconfig(cluster, account, NAMESPACE, folder / "kubeconfig")
     lease = f"--leader-elect-namespace={NAMESPACE}"
-    operator = OperatorProcess(cluster, folder / "log", lease, *flags, kubeconfig=account)
+    operator = OperatorProcess(cluster, folder / "log", lease, *flags, kubeconfig=kubeconfig)
     return operator.wait_until_ready()
 
 

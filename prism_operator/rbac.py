@@ -145,7 +145,7 @@ def _binding(role: str, namespace: str) -> Json:
     return {
         "apiVersion": ROLE_BINDING.api_version,
         "kind": f"{scope}{ROLE_BINDING.kind}",
-        "metadata": _metadata(f"{role}binding", namespace),
+        "metadata": _metadata(role.replace("-role", "-rolebinding"), namespace),
         "roleRef": {"apiGroup": ROLE.group, "kind": f"{scope}{ROLE.kind}", "name": role},
         "subjects": [{"kind": SERVICE_ACCOUNT.kind, "name": ACCOUNT, "namespace": NAMESPACE}],
     }
