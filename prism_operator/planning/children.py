@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from prism_operator.api.meta import (
     FIELD_MANAGER,
+    PRISM_RESOURCES,
     Json,
     ReadOnlyJson,
     Ref,
@@ -26,6 +28,8 @@ from prism_operator.planning.names import ADOPT_ANNOTATION, APPLIED_ANNOTATION
 from prism_operator.planning.observed import Snapshot
 from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Write
 from prism_operator.planning.shards import SHARD_LABEL, shard_of
+
+_PRISM_BY_KIND: Final = {(r.api_version, r.kind): r for r in PRISM_RESOURCES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,11 @@ def plan_children(
             unsettled.add(ref)
             repairs.append(f"{ref.resource.kind} {ref.name} was missing")
             continue
-        if _is_terminating(live):
+        adopted = not _has_owner(live, uid)
+        if _is_terminating(live) or (adopted and _is_left_behind(live, cluster)):
             # Recreating is for the pass after it is gone: its name is still taken.
             unsettled.add(ref)
             continue
-        adopted = not _has_owner(live, uid)
         if adopted and (foreign := _why_foreign(live, ref)):
             conflicts.append(foreign)
             continue
@@ -187,6 +191,19 @@ def _is_applied(desired: Json, live: Json) -> bool:
 
 def _is_terminating(live: Json) -> bool:
     return live["metadata"].get("deletionTimestamp") is not None
+
+
+def _is_left_behind(live: Json, cluster: Snapshot) -> bool:
+    """Whether one of our kinds owned the object and is gone, so that the collector comes for it.
+
+    Deleting and creating a stack in one go meets the children of the old one.
+    """
+    for owner in live["metadata"].get("ownerReferences") or ():
+        resource = _PRISM_BY_KIND.get((owner.get("apiVersion"), owner["kind"]))
+        if owner.get("controller") and resource is not None and cluster.can_read(resource):
+            found = cluster.get(Ref(resource, live["metadata"]["namespace"], owner["name"]))
+            return found is None or uid_of(found) != owner["uid"]
+    return False
 
 
 def _has_owner(live: Json, uid: str) -> bool:

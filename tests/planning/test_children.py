@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from prism_operator.api.meta import DEPLOYMENT, SERVICE, Json, ref_of
 from prism_operator.planning.children import Children, finished, plan_children
 from prism_operator.planning.observed import FrozenSnapshot
@@ -126,12 +128,22 @@ def test_an_object_of_another_controller_is_foreign_even_when_offered() -> None:
         other,
     )
 
-    children = plan([wanted()], foreign)
+    children = plan([wanted()], foreign, other)
 
     assert children.writes == ()
     assert children.conflicts == (
         "Service prism-system/web belongs to PrismStack other: rename one of the two",
     )
+
+
+@pytest.mark.parametrize("successor", [None, a_stack("other", metadata={"uid": "another"})])
+def test_what_a_deleted_stack_left_behind_is_waited_for(successor: Json | None) -> None:
+    left = owned(an_object("v1", "Service", "web"), a_stack("other"))
+
+    children = plan([wanted()], left, *([successor] if successor else []))
+
+    assert (children.writes, children.conflicts) == ((), ())
+    assert children.unsettled == {ref_of(left)}
 
 
 def test_a_foreign_object_that_is_handed_over_gets_our_owner_reference() -> None:

@@ -773,7 +773,7 @@ def test_nodes_that_join_are_looked_at_together_and_only_by_whom_they_concern() 
     world = World()
     world.create(a_node("n", "a"))
     world.create(a_stack(proxy={"replicas": 2, "placement": {"strategy": "MultiZone"}}))
-    world.create(a_stack("other", patterns=[]))
+    world.create(a_stack("other", patterns=[], backends=[]))
     planned: list[str] = []
 
     def counting(observed: Observed, settings: Settings, now: datetime) -> Plan:
