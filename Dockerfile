@@ -21,5 +21,5 @@ COPY --from=build /opt/prism-operator /opt/prism-operator
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # "nonroot": a number, so that runAsNonRoot can be checked.
 USER 65532:65532
-EXPOSE 8080 8081
+EXPOSE 8080 8081 9443
 ENTRYPOINT ["/opt/prism-operator/bin/prism-operator", "run"]

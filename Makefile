@@ -131,6 +131,7 @@ check-layers: $(READY)
 check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
+	@$(BIN)/python -m prism_operator.webhook --check
 	@$(BIN)/python -m prism_operator.metrics_reference --check
 	@$(BIN)/python -m prism_operator.reference --check
 	@$(BIN)/python -m charts.generate --check
@@ -143,6 +144,7 @@ crds generate: manifests
 manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the table of permissions.
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
+	@$(BIN)/python -m prism_operator.webhook --write
 	@$(BIN)/python -m prism_operator.metrics_reference --write
 	@$(BIN)/python -m prism_operator.reference --write
 	@$(BIN)/python -m charts.generate --write

@@ -14,6 +14,7 @@ from e2e.cluster import OPERATOR_ACCOUNT, Json, LocalCluster
 from e2e.operator_process import OperatorProcess, account_kubeconfig, operator_command
 from e2e.waiting import eventually
 from prism_operator import __version__, rbac
+from prism_operator.runtime import certificates
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config"
@@ -56,6 +57,7 @@ UNSEEN = {
     ("ClusterRole", "leases", "update"): "likewise",
     ("ClusterRole", "events", "patch"): "a repeat is counted after a minute",
     ("ClusterRole", "secrets", "get"): "no object of this run refers to a Secret",
+    ("Role", "secrets", "update"): "the webhook's certificate is renewed after two months",
     **{
         ("ClusterRole", kind, verb): "KEDA is not installed in this run, only asked for"
         for kind in ("scaledobjects", "triggerauthentications")
@@ -65,8 +67,11 @@ UNSEEN = {
 # What the Roles in the operator's own namespace are for. A create may not tell the name.
 OWN = {
     (resource, name)
-    for resource, only in (("leases", rbac.LEASE_NAME), ("secrets", rbac.HASH_KEY_NAME))
-    for name in (None, only)
+    for resource, *only in (
+        ("leases", rbac.LEASE_NAME),
+        ("secrets", rbac.HASH_KEY_NAME, certificates.SECRET_NAME),
+    )
+    for name in (None, *only)
 }
 
 
@@ -147,7 +152,7 @@ def test_the_installed_account_does_all_with_exactly_the_rights_it_has(
     can_i = ("auth", "can-i", "create", "deployments", f"--as={OPERATOR_ACCOUNT}")
     assert installed.kubectl(*can_i).strip() == "yes"
 
-    with run_as(installed, account) as operator:
+    with run_as(installed, account, "--webhook-bind-address=127.0.0.1:0") as operator:
         operator.wait_until_ready()
         _quick_start_is_ready_and_repaired(installed)
         _everything_is_made_mended_and_deleted(installed)
@@ -298,6 +303,7 @@ def _granted(cluster: LocalCluster) -> set[tuple[str, str, str]]:
         cluster.get("clusterrole", "prism-operator-manager-role"),
         cluster.get("role", "prism-operator-leader-election-role", SYSTEM),
         cluster.get("role", "prism-operator-hash-key-role", SYSTEM),
+        cluster.get("role", "prism-operator-webhook-role", SYSTEM),
     ]
     return {
         (role["kind"], resource, verb)

@@ -29,8 +29,10 @@ from prism_operator.api.meta import (
     SERVICE,
     SERVICE_ACCOUNT,
     TRIGGER_AUTHENTICATION,
+    VALIDATING_WEBHOOK_CONFIGURATION,
     Resource,
 )
+from prism_operator.runtime.certificates import CONFIGURATION_NAME, SECRET_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,15 @@ GRANTS: Final = (
     # Given to admins by the Roles we make, and nobody may give what he has not.
     Grant(LEASE, ("get", "create", "update")),
     Grant(NODE, ("list", "watch"), optional=True),
+)
+
+# What keeping the webhook's certificate takes: cluster-wide, and in the operator's namespace.
+WEBHOOK_TRUST_GRANTS: Final = (
+    Grant(VALIDATING_WEBHOOK_CONFIGURATION, ("get", "patch"), name=CONFIGURATION_NAME),
+)
+WEBHOOK_CERTIFICATE_GRANTS: Final = (
+    Grant(SECRET, ("create",)),
+    Grant(SECRET, ("get", "update"), name=SECRET_NAME),
 )
 
 

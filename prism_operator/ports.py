@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeAlias
 
@@ -188,3 +188,38 @@ class Census:
     cached: Mapping[str, int] = field(default_factory=dict)  # by kind
     watch_restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)  # kind, reason
     silent_s: Mapping[str, float] = field(default_factory=dict)  # the longest, by kind
+
+
+class CertificateError(ValueError):
+    """A certificate that cannot be used; the message says why, and nothing of its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate, its authority's behind it, and its private key, as PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What a certificate says. ``authority`` is the PEM of whoever signed it."""
+
+    issued: datetime
+    ends: datetime
+    names: tuple[str, ...]
+    authority: bytes
+
+
+class Certificates(Protocol):
+    """Makes, reads and serves certificates."""
+
+    def issue(self, names: Sequence[str], now: datetime, validity: timedelta) -> KeyPair:
+        """A certificate for DNS names, signed by an authority that signs no other."""
+
+    def life_of(self, pair: KeyPair) -> Life:
+        """What the certificate says. Raises CertificateError for what is none, with its key."""
+
+    def take(self, pair: KeyPair) -> None:
+        """Serves it on new connections. Raises CertificateError, and goes on with the old one."""

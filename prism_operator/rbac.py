@@ -21,7 +21,14 @@ from prism_operator.api.meta import (
     SERVICE_ACCOUNT,
     Json,
 )
-from prism_operator.permissions import GRANTS, Grant, election_grants, hash_key_grants
+from prism_operator.permissions import (
+    GRANTS,
+    WEBHOOK_CERTIFICATE_GRANTS,
+    WEBHOOK_TRUST_GRANTS,
+    Grant,
+    election_grants,
+    hash_key_grants,
+)
 
 NAMESPACE: Final = "prism-system"
 ACCOUNT: Final = "prism-operator-controller-manager"
@@ -32,6 +39,7 @@ _HEADER: Final = (
     "# Generated from prism_operator/permissions.py by `make manifests`: edit the table there.\n"
 )
 _MANAGER: Final = "prism-operator-manager-role"
+_WEBHOOK: Final = "prism-operator-webhook-role"
 _ELECTION: Final = "prism-operator-leader-election-role"
 _HASH_KEY: Final = "prism-operator-hash-key-role"
 _VIEWER: Final = "prism-operator-viewer-role"
@@ -49,7 +57,8 @@ def render_rbac(watch_namespaces: Sequence[str] = (), shard: str = "") -> str:
 def build_rbac(watch_namespaces: Sequence[str] = (), shard: str = "") -> dict[str, Json]:
     """The objects by the names of their files, without ``.yaml``.
 
-    Who watches only some namespaces gets no ClusterRole: nodes are then out of its reach.
+    Who watches only some namespaces gets no ClusterRole: nodes and webhook configurations are then
+    out of its reach.
     """
     suffix = f"-{shard}" if shard else ""
     election = election_grants(f"{LEASE_NAME}{suffix}", sees_others=bool(shard))
@@ -62,9 +71,11 @@ def build_rbac(watch_namespaces: Sequence[str] = (), shard: str = "") -> dict[st
     }
     if not watch_namespaces:
         return {
-            "role": _role(_MANAGER, "", _rules(GRANTS)),
+            "role": _role(_MANAGER, "", _rules((*GRANTS, *WEBHOOK_TRUST_GRANTS))),
             "role_binding": _binding(_MANAGER, ""),
             **objects,
+            "webhook_role": _role(_WEBHOOK, NAMESPACE, _rules(WEBHOOK_CERTIFICATE_GRANTS)),
+            "webhook_role_binding": _binding(_WEBHOOK, NAMESPACE),
             **_roles_for_people(),
         }
     namespaced = _rules(grant for grant in GRANTS if grant.resource.namespaced)

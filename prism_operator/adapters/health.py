@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import socketserver
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
+
+from prism_operator.adapters.listener import Listener
 
 REQUEST_TIMEOUT_S = 10.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,23 +47,7 @@ class HealthServer:
     """
 
     def __init__(self, address: str, pages: Mapping[str, Callable[[], Page]]) -> None:
-        host, port = parse_address(address)
-        is_v6 = ":" in host or (not host and socket.has_dualstack_ipv6())
-
-        class Server(ThreadingHTTPServer):
-            address_family = socket.AF_INET6 if is_v6 else socket.AF_INET
-            daemon_threads = True
-
-            def server_bind(self) -> None:
-                if not host and is_v6:  # all interfaces: a probe may come by either protocol
-                    self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-                # Not HTTPServer's: it asks the DNS for a name that nobody needs.
-                socketserver.TCPServer.server_bind(self)
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that hangs up is no news."""
-
-        self._server = Server((host, port), _handler(dict(pages)))
+        self._server = Listener(address, _handler(dict(pages)))
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.1},
@@ -82,14 +66,6 @@ class HealthServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of ``host:port``, ``:port`` or ``[v6]:port``. Raises ``ValueError``."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and host[0] != "["):
-        raise ValueError(f'address "{address}": expected host:port, like 127.0.0.1:8081 or :8081')
-    return host.strip("[]"), int(port)
 
 
 def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:

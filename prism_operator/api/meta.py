@@ -90,6 +90,13 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     "customresourcedefinitions",
     namespaced=False,
 )
+VALIDATING_WEBHOOK_CONFIGURATION = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
 
 RESOURCES = (
     *PRISM_RESOURCES,
@@ -111,6 +118,7 @@ RESOURCES = (
     SCALED_OBJECT,
     TRIGGER_AUTHENTICATION,
     CUSTOM_RESOURCE_DEFINITION,
+    VALIDATING_WEBHOOK_CONFIGURATION,
 )
 _BY_API_VERSION_AND_KIND = {(r.api_version, r.kind): r for r in RESOURCES}
 

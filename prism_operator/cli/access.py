@@ -9,7 +9,13 @@ import structlog
 from prism_operator.adapters.connection import Connection, Missing, Permission
 from prism_operator.api.meta import PRISM_RESOURCES
 from prism_operator.cli.errors import UsageError
-from prism_operator.permissions import GRANTS, Grant, election_grants
+from prism_operator.permissions import (
+    GRANTS,
+    WEBHOOK_CERTIFICATE_GRANTS,
+    WEBHOOK_TRUST_GRANTS,
+    Grant,
+    election_grants,
+)
 from prism_operator.runtime.operator import Options
 
 _MISSING_SHOWN_MAX = 5
@@ -17,8 +23,11 @@ _MISSING_SHOWN_MAX = 5
 _log = structlog.get_logger("prism_operator")
 
 
-def check_cluster(connection: Connection, options: Options) -> str:
-    """The server's version. Raises when no operator could work there."""
+def check_cluster(connection: Connection, options: Options, *, webhook: bool = False) -> str:
+    """The server's version. Raises when no operator could work there.
+
+    ``webhook`` asks also for what it takes to keep the webhook's certificate.
+    """
     version = connection.check_server()
     capabilities = connection.capabilities(PRISM_RESOURCES)
     absent = [r.plural for r in PRISM_RESOURCES if capabilities.serves(r) is False]
@@ -45,6 +54,11 @@ def check_cluster(connection: Connection, options: Options) -> str:
             election_grants(options.lease_name, sees_others=bool(options.shard))
         )
         missing += connection.check_access(options.lease_namespace, election)
+    if webhook:
+        missing += connection.check_access("", _permissions(WEBHOOK_TRUST_GRANTS))
+        missing += connection.check_access(
+            options.lease_namespace, _permissions(WEBHOOK_CERTIFICATE_GRANTS)
+        )
     if missing:
         shown = "; ".join(str(m) for m in missing[:_MISSING_SHOWN_MAX])
         more = len(missing) - _MISSING_SHOWN_MAX

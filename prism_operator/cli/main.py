@@ -16,8 +16,10 @@ from prism_operator.cli.entry import run_app
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
 from prism_operator.cli.run import RunFlags, run_operator
+from prism_operator.cli.webhook import WebhookFlags
 from prism_operator.planning.settings import Settings
 from prism_operator.rbac import render_rbac
+from prism_operator.webhook import SERVICE_NAME
 
 WORKERS_MAX = 256
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -99,6 +101,23 @@ def run(
     metrics_bind_address: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where /metrics is served; 0 for nowhere.")
     ] = ":8080",
+    webhook_bind_address: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where the admission webhook is served, such as :9443; 0 for nowhere.",
+        ),
+    ] = "0",
+    webhook_cert_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="The webhook's tls.crt and tls.key. Default: the operator makes its own.",
+        ),
+    ] = None,
+    webhook_service_name: Annotated[
+        str, typer.Option(metavar="NAME", help="The Service that the webhook is reached by.")
+    ] = SERVICE_NAME,
     allow_privileged_placement: Annotated[
         bool, typer.Option(help="Allow nodeName and system-* priority classes in placements.")
     ] = False,
@@ -138,6 +157,7 @@ def run(
             shard=shard,
             health_address=health_probe_bind_address,
             metrics_address=metrics_bind_address,
+            webhook=WebhookFlags(webhook_bind_address, webhook_cert_dir, webhook_service_name),
         ),
         Settings(
             proxy_image=proxy_image,

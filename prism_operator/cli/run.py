@@ -22,6 +22,7 @@ from prism_operator.adapters.health import HealthServer, Page, metrics_page, ver
 from prism_operator.adapters.metrics import PrometheusMetrics
 from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
+from prism_operator.cli.webhook import Webhook, WebhookFlags, check_webhook
 from prism_operator.planning.settings import Settings
 from prism_operator.runtime.driver import Driver
 from prism_operator.runtime.hash_key import HashKeyError, obtain_hash_key
@@ -44,10 +45,12 @@ class RunFlags:
     shard: str
     health_address: str
     metrics_address: str
+    webhook: WebhookFlags
 
 
 def run_operator(flags: RunFlags, settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises ConnectError or UsageError before it begins."""
+    check_webhook(flags.webhook, flags.watch_namespaces)
     metrics = PrometheusMetrics()
     connection = connect(flags.kubeconfig, flags.context, on_request=metrics.requested)
     try:
@@ -64,7 +67,9 @@ def run_operator(flags: RunFlags, settings: Settings) -> None:
             lease_namespace=flags.lease_namespace or connection.namespace or "default",
             shard=flags.shard,
         )
-        server_version = check_cluster(connection, options)
+        server_version = check_cluster(
+            connection, options, webhook=flags.webhook.manages_certificate
+        )
         _log.info("Connected", server=connection.server, server_version=server_version)
         settings = _with_hash_key(settings, connection, options)
         _run(connection, options, settings, metrics, flags)
@@ -95,9 +100,11 @@ def _run(
     streams = Streams(random.SystemRandom().getrandbits(64))
     wake = threading.Event()
     clock = SystemClock()
+    reader = connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=WATCHED)
+    writer = connection.writer()
     operator = Operator(
-        reader=connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=WATCHED),
-        writer=connection.writer(),
+        reader=reader,
+        writer=writer,
         clock=clock,
         settings=settings,
         options=options,
@@ -107,7 +114,18 @@ def _run(
     )
     metrics.count_with(operator.census)
     driver = Driver(operator, clock=clock, workers=options.workers, wake=wake)
-    servers = _serve(flags, operator, metrics)
+    webhook = None
+    if flags.webhook.enabled:
+        webhook = Webhook(
+            flags.webhook,
+            options,
+            operator,
+            reader=reader,
+            writer=writer,
+            clock=clock,
+            settings=settings,
+        )
+    servers = _serve(flags, operator, metrics, webhook)
     _stop_on_signals(driver)
     driver.start()
     driver.wait()
@@ -115,19 +133,24 @@ def _run(
     is_clean = driver.stop()
     for server in servers:
         server.close()
+    if webhook is not None:
+        webhook.close()
     _log.info("Stopped", lease="released" if is_clean else "left to run out")
     if driver.crashed:
         raise typer.Exit(1)
 
 
-def _serve(flags: RunFlags, operator: Operator, metrics: PrometheusMetrics) -> list[HealthServer]:
+def _serve(
+    flags: RunFlags, operator: Operator, metrics: PrometheusMetrics, webhook: Webhook | None
+) -> list[HealthServer]:
     def unhealthy() -> tuple[str, ...]:
         verdict = operator.verdict()
         return () if verdict.healthy else verdict.reasons
 
     def unready() -> tuple[str, ...]:
         verdict = operator.verdict()
-        return () if verdict.ready else verdict.reasons
+        reasons = () if verdict.ready else verdict.reasons
+        return reasons if webhook is None else (*reasons, *webhook.unready())
 
     health = {"/healthz": verdict_page(unhealthy), "/readyz": verdict_page(unready)}
     pages: dict[str, dict[str, Callable[[], Page]]] = {}

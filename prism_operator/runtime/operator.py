@@ -261,6 +261,13 @@ class Operator:
         """Blocks until ``reconcile_next`` may have something to do, at most ``timeout_s``."""
         self.queue.wait(timeout_s, for_keys=self._term() is not None)
 
+    def knows(self, namespace: str) -> bool:
+        """Whether the caches have seen all there is in a namespace."""
+        watched = self._options.watch_namespaces
+        if self._stopping or (watched and namespace not in watched):
+            return False
+        return all(reflector.synced for reflector in self.reflectors)
+
     def verdict(self) -> Verdict:
         """Whether we are healthy and ready, and if not, why."""
         return judge(

@@ -11,7 +11,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from prism_operator.adapters.clock import SystemClock
-from prism_operator.adapters.health import HealthServer, metrics_page, parse_address, verdict_page
+from prism_operator.adapters.health import HealthServer, metrics_page, verdict_page
+from prism_operator.adapters.listener import parse_address
 from prism_operator.adapters.metrics import METRICS, PrometheusMetrics
 from prism_operator.api.meta import DEPLOYMENT
 from prism_operator.ports import Census, Clock, Metrics, ObjectCounts

@@ -61,6 +61,11 @@ def a_kubeconfig(directory: Path, server: str) -> Path:
         (("run", "--log-format=xml"), '--log-format: expected json or console, not "xml"'),
         (("run", "--kubeconfig=/does/not/exist"), "/does/not/exist does not exist"),
         (("run", "--watch-namespaces=a,B!"), '"B!" is not the name of a namespace'),
+        (
+            ("run", "--watch-namespaces=a", "--webhook-bind-address=:9443"),
+            "with --watch-namespaces the webhook configuration is out of reach, so give a"
+            " certificate with --webhook-cert-dir, or leave the webhook off",
+        ),
         (("crds", "--output=/proc/nowhere"), "--output /proc/nowhere"),
     ],
 )

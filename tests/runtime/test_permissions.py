@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from prism_operator import generated, rbac
-from prism_operator.api.meta import LEASE, NODE, SECRET, Json
+from prism_operator.api.meta import LEASE, NODE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Json
 from prism_operator.permissions import GRANTS
 from prism_operator.planning.resources.rbac import build_election_role
 from prism_operator.rbac import build_rbac, generated_files, render_rbac
@@ -61,6 +61,24 @@ def test_of_secrets_in_its_own_namespace_only_the_hash_key_may_be_read() -> None
         assert rule["verbs"] == ["create"] or rule["resourceNames"] == [hash_key.NAME]
 
 
+def test_only_the_webhooks_own_secret_and_configuration_may_be_changed() -> None:
+    objects = build_rbac()
+    of_secret = objects["webhook_role"]["rules"]
+    (of_trust,) = [
+        rule
+        for rule in objects["role"]["rules"]
+        if VALIDATING_WEBHOOK_CONFIGURATION.plural in rule["resources"]
+    ]
+
+    assert objects["webhook_role"]["metadata"]["namespace"] == rbac.NAMESPACE
+    assert [(r["verbs"], r.get("resourceNames")) for r in of_secret] == [
+        (["create"], None),  # a create has no name yet
+        (["get", "update"], ["webhook-server-cert"]),
+    ]
+    assert of_trust["verbs"] == ["get", "patch"]
+    assert of_trust["resourceNames"] == ["prism-validating-webhook-configuration"]
+
+
 def test_who_watches_some_namespaces_gets_roles_there_and_nothing_else() -> None:
     objects = list(yaml.safe_load_all(render_rbac(["team-a", "team-b"])))
 
@@ -68,8 +86,9 @@ def test_who_watches_some_namespaces_gets_roles_there_and_nothing_else() -> None
     roles = {o["metadata"]["namespace"]: o for o in objects if o["kind"] == "Role"}
     assert sorted(roles) == ["prism-system", "team-a", "team-b"]
     whole = granted(build_rbac()["role"])
-    without_nodes = {g for g in whole if g[:2] != (NODE.group, NODE.plural)}
-    assert granted(roles["team-a"]) == granted(roles["team-b"]) == without_nodes
+    out_of_reach = {NODE.plural, VALIDATING_WEBHOOK_CONFIGURATION.plural}
+    in_reach = {g for g in whole if g[1] not in out_of_reach}
+    assert granted(roles["team-a"]) == granted(roles["team-b"]) == in_reach
     own = [
         o for o in objects if o["kind"] == "Role" and o["metadata"]["namespace"] == "prism-system"
     ]
