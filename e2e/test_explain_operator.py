@@ -59,7 +59,7 @@ def test_a_missing_secret_of_a_scaler_is_named(
     prism.apply("PrismPattern", "orders", spec=spec)
 
     prism.says(
-        f"PrismPattern {prism.namespace}/orders is Ready, but PrismPattern orders is not scaled "
+        f"PrismPattern {prism.namespace}/orders is Ready, but it is not scaled "
         "as its spec says: authenticationRef: ",
         "ppattern/orders",
         within_s=60,

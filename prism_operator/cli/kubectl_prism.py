@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from prism_operator.cli.entry import EXIT_BAD_INPUT, run_app
 
 NAME = "kubectl prism"
+EXIT_INTERRUPTED = 130
 # Of the extra "cli", by the name they are imported under.
 _EXTRA = ("rich",)
 # Like terraform's plan, whose 2 says that there are changes: an error must never look like it.
@@ -24,7 +25,11 @@ def main(args: Sequence[str] | None = None) -> None:
         # Files may hold what a terminal's encoding has not.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run(sys.argv[1:] if args is None else args))
+    try:
+        code = _run(sys.argv[1:] if args is None else args)
+    except KeyboardInterrupt:  # while its modules are loaded
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
 
 
 def _run(args: Sequence[str]) -> int:

@@ -144,6 +144,8 @@ def _scaler(workload: Workload, facts: Facts) -> str:
             status = _hpa_status(scaler, facts)
             current = status.get("currentReplicas", workload.replicas)
             wanted = status.get("desiredReplicas", workload.replicas)
+            if current and not wanted:
+                wanted = "?"  # it has no metrics to go by
             least, most = (
                 spec.get(bound, default) for bound, default in zip(bounds, (1, "?"), strict=True)
             )

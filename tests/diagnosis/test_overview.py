@@ -88,6 +88,14 @@ def test_kedas_own_scaler_is_found_through_its_scaled_object() -> None:
     assert proxy.scaler == "keda 3→5 (0–20)"
 
 
+def test_a_scaler_without_metrics_wants_nothing_known() -> None:
+    hpa = {**HPA, "status": {"currentReplicas": 3, "desiredReplicas": 0}}
+
+    (proxy,) = overview_of(facts_of(STACK, PROXY, RS, hpa)).parts
+
+    assert proxy.scaler == "hpa 3→? (2–9)"
+
+
 def test_without_leave_to_read_nodes_zones_are_unknown_and_that_is_said() -> None:
     unread = (Unread("nodes", "no permission to list nodes", "Node"),)
 

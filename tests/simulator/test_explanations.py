@@ -181,6 +181,6 @@ def test_a_missing_backend_is_a_warning_about_a_ready_pattern() -> None:
     first = explained(story_of(pattern), Ref(PRISM_PATTERN, "default", "alone"))[0]
 
     assert first.startswith(
-        "PrismPattern default/alone is Ready, but PrismPattern alone has no connection to its "
+        "PrismPattern default/alone is Ready, but it has no connection to its "
         "backend: PrismBackend default/nats does not exist"
     )

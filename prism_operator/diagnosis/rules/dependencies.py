@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from prism_operator.api.meta import Json
-from prism_operator.diagnosis.facts import Facts, condition_of, named, prism_objects, since_of
+from prism_operator.diagnosis.facts import (
+    Facts,
+    condition_of,
+    named,
+    prism_objects,
+    since_of,
+    told_as,
+)
 from prism_operator.diagnosis.findings import Evidence, Finding, Remedy
 from prism_operator.diagnosis.workloads import edit_command, is_pod_ready, ready_link, workloads
 from prism_operator.planning.conditions import (
@@ -56,7 +63,7 @@ def find_unresolved_backend(facts: Facts) -> Iterator[Finding]:
             continue
         yield Finding(
             str(condition["reason"]),
-            f"{named(obj['kind'], obj)} has no connection to its backend: {condition['message']}",
+            f"{told_as(facts, obj)} has no connection to its backend: {condition['message']}",
             (_link(obj, condition),),
             Remedy(
                 "Create the PrismBackend, or correct the reference",
@@ -89,7 +96,7 @@ def find_scaler_trouble(facts: Facts) -> Iterator[Finding]:
                 continue  # told already, or nothing to tell
             yield Finding(
                 str(condition["reason"]),
-                f"{named(obj['kind'], obj)} is not scaled as its spec says: {condition['message']}",
+                f"{told_as(facts, obj)} is not scaled as its spec says: {condition['message']}",
                 (_link(obj, condition), *_scalers(facts, obj)),
                 _scaler_remedy(str(condition["reason"]), obj, namespace),
                 blocks=False,
