@@ -46,6 +46,9 @@ _STARTS = 3  # a port found free may be taken by another cluster before we bind 
 # Whom the installed operator runs as.
 OPERATOR_ACCOUNT = "system:serviceaccount:prism-system:prism-operator-controller-manager"
 
+# Whom the tests run operators as: their rights are the generated ones, and no others.
+OPERATORS_GROUP = "prism-operators"
+
 # Writes: what tests ask is who wrote what, and how often. Of the installed operator everything,
 # to be compared with what it may do.
 _AUDIT_POLICY: Json = {

@@ -18,7 +18,7 @@ from pytest_kind.cluster import KindCluster
 
 from e2e import keda
 from e2e.build import CONTROL_PLANE, build
-from e2e.cluster import Cluster, LocalCluster, Programs
+from e2e.cluster import OPERATORS_GROUP, Cluster, Json, LocalCluster, Programs
 from e2e.operator_process import OperatorProcess, operator_kubeconfig
 from e2e.stacks import Stack
 
@@ -56,6 +56,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         with LocalCluster.start(directory, programs=programs, audit=True) as local:
             _install(local)
             yield local
+            # The tests are green for other reasons too: nothing that was tried may lack its right.
+            denied = [event["requestURI"] for event in _denied(local)]
+            assert not denied, f"the generated roles do not allow: {denied}"
 
 
 @pytest.fixture
@@ -123,6 +126,16 @@ apiVersion: v1
 kind: Namespace
 metadata: {generateName: test-}
 """
+
+
+def _denied(cluster: LocalCluster) -> list[Json]:
+    """What RBAC kept the tests' operators from writing."""
+    return [
+        event
+        for event in cluster.audit_events()
+        if OPERATORS_GROUP in event["user"].get("groups", ())
+        and event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
+    ]
 
 
 def _install(cluster: Cluster) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from e2e.cluster import Cluster, LocalCluster, free_ports
+from e2e.cluster import OPERATORS_GROUP, Cluster, LocalCluster, free_ports
 from e2e.waiting import eventually
+from prism_operator.rbac import build_rbac
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
@@ -130,5 +131,24 @@ def account_kubeconfig(cluster: LocalCluster, account: str, namespace: str, path
 def operator_kubeconfig(cluster: Cluster, user: str = "prism-operator") -> Path:
     """An identity of the operator's own where the cluster lets us make one, else the given one."""
     if isinstance(cluster, LocalCluster):
-        return cluster.user_kubeconfig(user, ["system:masters"])
+        cluster.kubectl("apply", "--server-side", "--filename=-", stdin=_rights())
+        return cluster.user_kubeconfig(user, [OPERATORS_GROUP])
     return cluster.kubeconfig
+
+
+def _rights() -> str:
+    """The generated roles under names of their own, bound to all operators of the tests.
+
+    The Lease and the key of those are in ``default``.
+    """
+    objects = []
+    for obj in build_rbac().values():
+        obj["metadata"]["name"] = f"test-{obj['metadata']['name']}"
+        obj["metadata"].pop("labels")  # nobody's Role view or edit gains by them
+        if obj["metadata"].get("namespace"):
+            obj["metadata"]["namespace"] = "default"
+        if "subjects" in obj:
+            obj["roleRef"]["name"] = f"test-{obj['roleRef']['name']}"
+            obj["subjects"] = [{"kind": "Group", "name": OPERATORS_GROUP}]
+        objects.append(obj)
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
