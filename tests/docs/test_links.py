@@ -19,6 +19,7 @@ PAGES = [
     if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 ]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+NAMED_TEST = re.compile(r"`((?:tests|e2e)/[\w/]+\.py)::(\w+)`")
 SHELLS = {"sh", "bash", "shell", "shell-session"}
 
 
@@ -43,6 +44,17 @@ def test_commands_stand_in_console_blocks(page: Path) -> None:
     others = [t for t in _tokens(page) if t.type == "fence" and t.info.strip() in SHELLS]
 
     assert [token.map for token in others] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    gone = [
+        f"{path}::{name}"
+        for path, name in NAMED_TEST.findall(page.read_text())
+        if not (ROOT / path).is_file() or f"def {name}(" not in (ROOT / path).read_text()
+    ]
+
+    assert gone == []
 
 
 @cache
