@@ -10,7 +10,8 @@ from prism_operator.adapters.watch import SILENCE_MARGIN_S, HttpWatch
 from prism_operator.api.meta import LEASE, SECRET, Json, Ref, Resource
 from prism_operator.ports import Failed, Listed, Outcome, Reason
 
-PAGE_SIZE = 500
+# client-go's 500 would be 20 MiB of Deployments, and several kinds are listed at a time.
+PAGE_SIZE = 100
 # How often a list starts over when a continue token expires, before it asks for all at once.
 RESTARTS_MAX = 3
 # As client-go does, watches end at different times, so that a fleet does not reconnect at once.

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -24,6 +25,7 @@ from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.webhook import Webhook, WebhookFlags, check_webhook
 from prism_operator.planning.settings import Settings
+from prism_operator.runtime.cache import kept
 from prism_operator.runtime.driver import Driver
 from prism_operator.runtime.hash_key import HashKeyError, obtain_hash_key
 from prism_operator.runtime.operator import WATCHED, Operator, Options
@@ -100,7 +102,8 @@ def _run(
     streams = Streams(random.SystemRandom().getrandbits(64))
     wake = threading.Event()
     clock = SystemClock()
-    reader = connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=WATCHED)
+    trims = {resource: partial(kept, trim) for resource, trim in WATCHED.items()}
+    reader = connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=trims)
     writer = connection.writer()
     operator = Operator(
         reader=reader,

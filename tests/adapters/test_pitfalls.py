@@ -249,7 +249,7 @@ class TestNoBookmarksNoPaging:
         end_of(reader.watch(CONFIG_MAP, "", "7"))
 
         listed, watched = (r.query for r in server.received)
-        assert listed == {"limit": "500"}
+        assert listed == {"limit": "100"}
         del watched["timeoutSeconds"]
         assert watched == {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "7"}
 

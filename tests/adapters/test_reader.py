@@ -33,9 +33,9 @@ def test_a_list_goes_through_all_pages_and_is_sorted(serve, connect_to):
     assert names(listed) == ["a", "b", "c"]
     assert listed.resource_version == "9"
     assert [r.query for r in server.received] == [
-        {"limit": "500"},
-        {"limit": "500", "continue": "p2"},
-        {"limit": "500", "continue": "p3"},
+        {"limit": "100"},
+        {"limit": "100", "continue": "p2"},
+        {"limit": "100", "continue": "p3"},
     ]
 
 
