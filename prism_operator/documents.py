@@ -18,7 +18,7 @@ import yaml
 Location: TypeAlias = tuple[str | int, ...]
 
 DEPTH_MAX: Final = 200
-VALUES_MAX: Final = 1_000_000
+VALUES_MAX: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -26,7 +26,7 @@ _LIST_KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 # Maps that are ours as a whole (`x-kubernetes-map-type: atomic`): another key in the selector of a
 # Service would leave it without endpoints.
-_ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "matchLabels"})
+ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "matchLabels"})
 # `target` is that of a HorizontalPodAutoscaler's metric.
 _QUANTITY_MAPS: Final = frozenset({"requests", "limits", "target"})
 _QUANTITIES: Final = frozenset({"divisor", "sizeLimit", "tolerance"})
@@ -54,7 +54,7 @@ def _in_map(desired: ReadOnlyJson, live: ReadOnlyJson, path: str, name: str) -> 
         if isinstance(wanted, dict):
             if not isinstance(found, dict):
                 return where
-            if key in _ATOMIC_MAPS and found.keys() - wanted.keys():
+            if key in ATOMIC_MAPS and found.keys() - wanted.keys():
                 return where
             inner = _in_map(wanted, found, where, key)
             if inner is not None:
@@ -73,11 +73,11 @@ def _in_map(desired: ReadOnlyJson, live: ReadOnlyJson, path: str, name: str) -> 
 
 
 def _in_list(desired: Sequence[Any], live: Sequence[Any], path: str, name: str) -> str | None:
-    keys = _keys_of(name, desired)
+    keys = keys_of(name, desired)
     if keys:
-        by_key = {_key(item, keys): item for item in live}
+        by_key = {key_of(item, keys): item for item in live}
         for wanted in desired:
-            key = _key(wanted, keys)
+            key = key_of(wanted, keys)
             where = f"{path}[{','.join(str(part) for part in key)}]"
             found = by_key.get(key)
             if found is None:
@@ -99,13 +99,18 @@ def _in_list(desired: Sequence[Any], live: Sequence[Any], path: str, name: str) 
     return None
 
 
-def _keys_of(name: str, items: Sequence[Any]) -> tuple[str, ...]:
+def keys_of(name: str, items: Sequence[Any]) -> tuple[str, ...]:
+    """The fields by which server-side apply tells the items of the list ``name`` apart, if it does.
+
+    All other lists it replaces as a whole.
+    """
     if name == "ports" and items and isinstance(items[0], dict):
         return ("containerPort" if "containerPort" in items[0] else "port", "protocol")
     return _LIST_KEYS.get(name, ())
 
 
-def _key(item: ReadOnlyJson, keys: tuple[str, ...]) -> tuple[Any, ...]:
+def key_of(item: ReadOnlyJson, keys: tuple[str, ...]) -> tuple[Any, ...]:
+    """What tells ``item`` apart from the others."""
     return tuple(item.get(k, "TCP" if k == "protocol" else None) for k in keys)
 
 
@@ -120,4 +125,4 @@ def _same_scalar(wanted: Any, found: Any, *, is_quantity: bool) -> bool:
 
 _ABSENT: Final = object()
 
-__all__ = ["difference"]
+__all__ = ["ATOMIC_MAPS", "difference", "key_of", "keys_of"]

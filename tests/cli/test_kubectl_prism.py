@@ -16,10 +16,10 @@ def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unknown_command_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
-    ran = kubectl_prism("plam", capsys=capsys)
+    ran = kubectl_prism("frobnicate", capsys=capsys)
 
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == "kubectl prism: No such command 'plam'.\n"
+    assert ran.err == "kubectl prism: No such command 'frobnicate'.\n"
 
 
 def test_a_missing_extra_says_what_to_install(

@@ -7,6 +7,7 @@ import typer
 from prism_operator import __version__
 from prism_operator.cli.plugin.console import OUT
 from prism_operator.cli.plugin.explain import explain
+from prism_operator.cli.plugin.plan import plan
 from prism_operator.cli.plugin.report import report
 from prism_operator.cli.plugin.status import status
 from prism_operator.cli.plugin.validate import validate
@@ -32,6 +33,7 @@ def version() -> None:
 
 
 # One line for each command, in the order that --help lists them.
+app.command()(plan)
 app.command()(validate)
 app.command()(explain)
 app.command()(status)

@@ -1,0 +1,1 @@
+"""What the operator would do to a cluster, worked out in memory: nothing here writes anywhere."""

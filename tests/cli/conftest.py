@@ -1,0 +1,3 @@
+from tests.runtime.conftest import _plain_logs
+
+__all__ = ["_plain_logs"]
