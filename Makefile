@@ -134,6 +134,7 @@ check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.webhook --check
 	@$(BIN)/python -m prism_operator.metrics_reference --check
 	@$(BIN)/python -m prism_operator.reference --check
+	@$(BIN)/python -m prism_operator.cli.reference --check
 	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
@@ -147,6 +148,7 @@ manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the 
 	@$(BIN)/python -m prism_operator.webhook --write
 	@$(BIN)/python -m prism_operator.metrics_reference --write
 	@$(BIN)/python -m prism_operator.reference --write
+	@$(BIN)/python -m prism_operator.cli.reference --write
 	@$(BIN)/python -m charts.generate --write
 
 .PHONY: goldens

@@ -469,10 +469,10 @@ def test_a_plan_for_an_empty_cluster_reads_as_a_diff(
 
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    assert lines[0] == "+ create PrismPattern default/orders by these files"
+    assert lines[0] == "# create PrismPattern default/orders by these files"
     assert "+apiVersion: prism.io/v1alpha1" in lines
     assert (
-        "+ create Deployment default/orders for PrismPattern default/orders: it does not exist"
+        "# create Deployment default/orders for PrismPattern default/orders: it does not exist"
         in lines
     )
     assert lines[-1] == "Plan: 3 to create, 0 to change, 0 to delete."
@@ -534,6 +534,22 @@ def test_an_invalid_file_is_not_planned_but_told(
     assert ran.err == (
         f'{bad}:8:5: PrismStack default/stack: spec.proxy.replicas: "many" is not an integer\n'
     )
+
+
+def test_no_file_rewrites_the_readers_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sly.yaml"
+    env = [{"name": "A", "value": "x\x1b[2Jy"}]
+    file.write_text(json.dumps(a_pattern(name="orders", env=env)))
+
+    planned = kubectl_prism("plan", "--empty", "-f", str(file), capsys=capsys)
+    file.write_text(json.dumps(a_pattern(name="orders", replicas="x\x1b[2Jy")))
+    validated = kubectl_prism("validate", "-f", str(file), capsys=capsys)
+
+    assert planned.code == 0
+    assert "\x1b" not in planned.out + validated.out
+    assert "\\x1b[2Jy" in validated.out
 
 
 def test_a_cluster_that_does_not_answer_is_an_error(

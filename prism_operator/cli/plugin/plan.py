@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from rich.text import Text
 from prism_operator.adapters.connection import Connection, connect
 from prism_operator.api.meta import Json
 from prism_operator.cli.errors import UsageError
-from prism_operator.cli.plugin.console import ERR, OUT
+from prism_operator.cli.plugin.console import ERR, OUT, print_document, printable
 from prism_operator.cli.plugin.files import FilesFlag, RecursiveFlag, read_files
 from prism_operator.cli.plugin.flags import (
     ContextFlag,
@@ -87,10 +86,10 @@ def plan(
     if planned.refused:
         _refuse(planned.refused)
     if output is Output.TEXT:
-        for line in _text(planned):
-            OUT.print(line)
+        for line, style in _text(planned):
+            OUT.print(Text(printable(line), style))
     else:
-        OUT.out(_WRITERS[output](_document(planned)), end="")
+        print_document(_document(planned), output)
     raise typer.Exit(EXIT_CHANGES if detailed_exitcode and planned.changes else 0)
 
 
@@ -103,7 +102,7 @@ def _valid(files: list[tuple[str, bytes]], namespace: str) -> list[Manifest]:
 
 def _refuse(findings: list[Finding]) -> None:
     for finding in findings:
-        ERR.print(str(finding), style="red")
+        ERR.print(printable(str(finding)), style="red")
     raise typer.Exit(EXIT_ERROR)
 
 
@@ -123,23 +122,23 @@ def _planned(
 
 # For people
 
-_SIGNS: Final = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-"}
 _COLORS: Final = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
 _DIFF_COLORS: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def _text(planned: Preview) -> Iterator[Text]:
+def _text(planned: Preview) -> Iterator[tuple[str, str]]:
+    """Lines and their styles."""
     for change in planned.changes:
-        yield Text(f"{_SIGNS[change.action]} {_headline(change)}", f"bold {_COLORS[change.action]}")
+        yield f"# {_headline(change)}", f"bold {_COLORS[change.action]}"
         for line in _diff(change.before, change.after):
-            yield Text(line, _DIFF_COLORS.get(line[:1], ""))
-        yield Text("")
+            yield line, _DIFF_COLORS.get(line[:1], "")
+        yield "", ""
     for remark in planned.remarks:
         told = f"{remark.ref}: {remark.type} is {remark.status} ({remark.reason}): {remark.message}"
-        yield Text(f"! {told}", "yellow")
+        yield f"! {told}", "yellow"
     for unknown in planned.unknown:
-        yield Text(f"? {unknown}", "yellow")
-    yield Text(_summary(planned), "bold")
+        yield f"? {unknown}", "yellow"
+    yield _summary(planned), "bold"
 
 
 def _headline(change: Change) -> str:
@@ -218,20 +217,11 @@ _FIRST: Final = ("apiVersion", "kind", "metadata")
 
 def _yaml(obj: Json) -> str:
     ordered = {k: obj[k] for k in (*_FIRST, *sorted(obj.keys() - set(_FIRST))) if k in obj}
-    return _dumped({key: _sorted(value) for key, value in ordered.items()})
-
-
-def _dumped(value: Any) -> str:
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16))
+    shown = {key: _sorted(value) for key, value in ordered.items()}
+    return str(yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16))
 
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
-
-
-_WRITERS: Final[Mapping[Output, Callable[[Json], str]]] = {
-    Output.JSON: lambda document: json.dumps(document, indent=2) + "\n",
-    Output.YAML: _dumped,
-}

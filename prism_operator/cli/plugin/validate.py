@@ -9,9 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from prism_operator.cli.plugin.console import OUT
+from prism_operator.cli.plugin.console import OUT, printable
 from prism_operator.cli.plugin.files import FilesFlag, RecursiveFlag, read_files
-from prism_operator.cli.plugin.flags import NamespaceFlag
 from prism_operator.manifests import Finding, Level, Manifests, read_manifests
 
 
@@ -26,7 +25,10 @@ class Format(StrEnum):
 def validate(
     filename: FilesFlag,
     recursive: RecursiveFlag = False,
-    namespace: NamespaceFlag = None,
+    namespace: Annotated[
+        str,
+        typer.Option("--namespace", "-n", metavar="NAME", help="For objects that name none."),
+    ] = "default",
     output: Annotated[
         Format,
         typer.Option("--output", "-o", help="github makes annotations of a pull request's lines."),
@@ -37,10 +39,8 @@ def validate(
     Prints every problem with file, line and column. Exits 0 when there is none (remarks do not
     count), 1 when there is one, 2 when a file or flag cannot be used.
     """
-    read = read_manifests(
-        read_files(filename, recursive=recursive), *([namespace] if namespace else [])
-    )
-    OUT.out(_FORMATS[output](read), end="")
+    read = read_manifests(read_files(filename, recursive=recursive), namespace)
+    OUT.out(printable(_FORMATS[output](read)), end="")
     raise typer.Exit(1 if read.errors else 0)
 
 
