@@ -14,7 +14,15 @@ from typing import Final, Protocol, cast
 
 from prism_operator.api.meta import Json
 from simulator.inputs import BadInputError
-from simulator.verify import hpa, keda_executor, keda_hpa, keda_kafka, rollout
+from simulator.verify import (
+    hpa,
+    keda_executor,
+    keda_hpa,
+    keda_kafka,
+    rollout,
+    sampling,
+    scheduler,
+)
 from simulator.verify.agreement import Agreement
 from simulator.verify.files import read_cases
 
@@ -40,7 +48,7 @@ def _kinds(*modules: ModuleType) -> tuple[Kind, ...]:
     return tuple(cast(Kind, module) for module in modules)
 
 
-KINDS: Final = _kinds(hpa, keda_executor, keda_kafka, keda_hpa, rollout)
+KINDS: Final = _kinds(scheduler, sampling, hpa, keda_executor, keda_kafka, keda_hpa, rollout)
 
 
 @dataclass(slots=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from prism_operator.api.meta import Json
+
+# (field, recorded, ours) -> whether they are equal.
+Compare: TypeAlias = Callable[[str, Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Agreement:
     fields: dict[str, Count] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
 
-    def at(self, case: str, at: str, inputs: Json) -> Callable[[str, Any, Any], bool]:
-        """A comparison of single fields of one decision: (field, recorded, ours) -> equal."""
+    def at(self, case: str, at: str, inputs: Json) -> Compare:
+        """A comparison of single fields of one decision."""
 
         def compare(name: str, recorded: Any, ours: Any) -> bool:
             count = self.fields.setdefault(name, Count())

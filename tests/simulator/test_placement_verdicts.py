@@ -11,8 +11,9 @@ from prism_operator.api.meta import Json
 from prism_operator.planning import plan_stack
 from prism_operator.planning.observed import FrozenSnapshot, Observed
 from prism_operator.planning.settings import Settings
-from simulator.scheduling.filters import Cluster, NodeInfo, rejection
-from simulator.scheduling.scheduler import least_allocated
+from simulator.scheduling.decision import evaluate
+from simulator.scheduling.nodes import Cluster, NodeInfo
+from simulator.scheduling.pods import parse_pod
 from tests.planning.builders import NOW, a_stack, written
 
 ZONE, HOSTNAME = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
@@ -85,13 +86,12 @@ def unscheduled(deployment: Json, cluster: Cluster) -> int:
         template = deployment["spec"]["template"]
         labels = {**template["metadata"]["labels"], "pod-template-hash": "h"}
         metadata = {"name": f"p-{number}", "namespace": "prism-system", "labels": labels}
-        pod: Json = {"metadata": metadata, "spec": template["spec"]}
-        fitting = [info for info in cluster.nodes if not rejection(pod, info, cluster)]
-        if fitting:
-            best = min(fitting, key=lambda info: (-least_allocated(pod, info), info.name))
-            cluster.place(pod, best)
-        else:
+        pod = parse_pod({"metadata": metadata, "spec": template["spec"]})
+        best = evaluate(pod, cluster).best
+        if best is None:
             left += 1
+        else:
+            best.add(pod)
     return left
 
 
@@ -111,7 +111,7 @@ def test_what_is_called_unsatisfiable_leaves_pods_unscheduled(
     planned = plan_stack(Observed(stack, FrozenSnapshot([stack, *found])), Settings(), NOW)
     deployment = written(planned, "Deployment", "demo-proxy")
 
-    left = unscheduled(deployment, Cluster([NodeInfo(node) for node in found]))
+    left = unscheduled(deployment, Cluster([NodeInfo.parse(node) for node in found]))
 
     verdict = unsatisfiable(planned)
     if verdict == "True":
@@ -129,7 +129,7 @@ def test_a_pod_that_no_empty_node_takes_is_not_passed_over(
     planned = plan_stack(Observed(stack, FrozenSnapshot([stack, *found])), Settings(), NOW)
     deployment = written(planned, "Deployment", "demo-proxy")
 
-    left = unscheduled(deployment, Cluster([NodeInfo(node) for node in found]))
+    left = unscheduled(deployment, Cluster([NodeInfo.parse(node) for node in found]))
 
     if placement and left:
         assert unsatisfiable(planned) is not None

@@ -47,6 +47,23 @@ def test_keda_decides_as_recorded(kind: str, cases: int) -> None:
     assert verified.agreement.cases == cases
 
 
+def test_scheduler_decides_as_recorded_node_by_node_and_plugin_by_plugin() -> None:
+    (verified,) = verify([VECTORS / "scheduler.jsonl.gz"])
+
+    assert verified.agreement.share == 1, verified.agreement.differences[0]
+    assert verified.agreement.fields["victims"].total == 80 * 40
+    assert "score.PodTopologySpread" in verified.agreement.fields
+
+
+def test_scheduler_looks_at_as_many_nodes_as_recorded(tmp_path: Path) -> None:
+    cases = [case for _, case in read_cases(VECTORS / "sampling.jsonl.gz")]
+    small = written(tmp_path / "sampling.jsonl.gz", *cases[:2])  # verify reads all of them in CI
+
+    (verified,) = verify([small])
+
+    assert verified.agreement.share == 1, verified.agreement.differences[0]
+
+
 def test_kind_is_read_from_the_content_not_from_the_name(tmp_path: Path) -> None:
     _, rollout = next(read_cases(VECTORS / "rollout.jsonl.gz"))
     path = written(tmp_path / "scheduler.jsonl.gz", an_hpa_case(), rollout)
@@ -84,7 +101,7 @@ def test_agreement_is_printed_by_field() -> None:
         (HPA.read_bytes()[:5000], ": the file is cut or damaged here"),
         (gzip.compress(b"{]"), ":1: is not JSON"),
         (gzip.compress(b"[1]"), ":1: expected a JSON object, found list"),
-        (gzip.compress(b'{"name": "x"}'), ":1: expected a recording of hpa"),
+        (gzip.compress(b'{"name": "x"}'), ":1: expected a recording of scheduler"),
         (
             gzip.compress(b'{"spec": {}, "controller": {}, "steps": [{}]}'),
             ":1: reads like a recording of hpa but cannot be replayed",

@@ -1,0 +1,130 @@
+"""Which pods have to go so that a more important one fits, and from which node.
+
+After ``framework/preemption`` and ``plugins/defaultpreemption``. The real scheduler begins at a
+random node and stops looking after a tenth of them, 100 at least; here all are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prism_operator.api.meta import Json
+from simulator.controllers.objects import labels_of
+from simulator.scheduling.filters import Filters, Rejection
+from simulator.scheduling.nodes import Cluster, NodeInfo
+from simulator.scheduling.pods import PodInfo
+from simulator.scheduling.selectors import compile_selector
+
+# So that several victims of negative priority weigh more than one (MaxInt32 + 1).
+_PRIORITY_OFFSET: Final = 2**31
+_LATEST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node, and the pods that would have to leave it, most important first."""
+
+    node: NodeInfo
+    victims: tuple[PodInfo, ...]
+    violations: int  # of PodDisruptionBudgets
+
+
+def preempt(
+    pod: PodInfo,
+    cluster: Cluster,
+    filters: Filters,
+    rejections: Mapping[str, Rejection],
+) -> Candidate | None:
+    """The best node to make room on; None when that helps nowhere or the pod may not."""
+    if not pod.may_preempt:
+        return None
+    candidates = [
+        candidate
+        for node in cluster.nodes
+        if (why := rejections.get(node.name)) is not None and why.can_be_helped
+        if (candidate := _on_node(pod, node, filters, cluster.budgets)) is not None
+    ]
+    return min(candidates, key=_order, default=None)
+
+
+def _on_node(
+    pod: PodInfo, original: NodeInfo, filters: Filters, budgets: Sequence[Json]
+) -> Candidate | None:
+    """The fewest and least important victims on a node: all leave, then as many as fit return."""
+    lower = [other for other in original.pods if other.priority < pod.priority]
+    if not lower:
+        return None
+    node, trial = original.copy(), filters.copy()
+    for other in lower:
+        node.remove(other)
+        trial.change(other, node, -1)
+    if trial.check(node) is not None:
+        return None
+    lower.sort(key=_importance)
+    protected, others = _by_budget(lower, budgets)
+    victims, violations = [], 0
+    for other in (*protected, *others):
+        node.add(other)
+        trial.change(other, node, +1)
+        if trial.check(node) is not None:
+            node.remove(other)
+            trial.change(other, node, -1)
+            victims.append(other)
+            violations += other in protected
+    victims.sort(key=_importance)
+    return Candidate(original, tuple(victims), violations)
+
+
+def _by_budget(
+    pods: Sequence[PodInfo], budgets: Sequence[Json]
+) -> tuple[list[PodInfo], list[PodInfo]]:
+    """Those whose eviction would break a budget, and the others; each eviction uses one up."""
+    allowed = [(budget.get("status") or {}).get("disruptionsAllowed", 0) for budget in budgets]
+    protected: list[PodInfo] = []
+    others: list[PodInfo] = []
+    for pod in pods:
+        breaks = False
+        for index, budget in enumerate(budgets):
+            if _covers(budget, pod):
+                allowed[index] -= 1
+                if allowed[index] < 0:
+                    breaks = True
+                    break
+        (protected if breaks else others).append(pod)
+    return protected, others
+
+
+def _covers(budget: Json, pod: PodInfo) -> bool:
+    """Whether a budget would be charged; an empty selector matches nothing here."""
+    if budget["metadata"].get("namespace", "") != pod.namespace or not labels_of(pod.obj):
+        return False
+    selector = compile_selector(budget["spec"].get("selector"))
+    if selector.is_empty or not selector.matches(pod.labels):
+        return False
+    return pod.name not in ((budget.get("status") or {}).get("disruptedPods") or {})
+
+
+def _importance(pod: PodInfo) -> tuple[int, int, str]:
+    """Sort key: the most important first, then who started first."""
+    return -pod.priority, _started(pod), pod.name
+
+
+def _started(pod: PodInfo) -> int:
+    return _LATEST if pod.started_ns is None else pod.started_ns
+
+
+def _order(candidate: Candidate) -> tuple[int, int, int, int, int, str]:
+    """Sort key: the best node first. Where the real scheduler takes any, the lowest name."""
+    victims = candidate.victims
+    highest = victims[0].priority
+    earliest = min(_started(pod) for pod in victims if pod.priority == highest)
+    return (
+        candidate.violations,
+        highest,
+        sum(pod.priority + _PRIORITY_OFFSET for pod in victims),
+        len(victims),
+        -earliest,
+        candidate.node.name,
+    )
