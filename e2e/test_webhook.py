@@ -9,7 +9,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 import requests
 from pykube import HTTPClient, KubeConfig
 
-from e2e.cluster import Cluster, Json, KubectlError, free_ports
+from e2e.cluster import OPERATOR_ACCOUNT, Cluster, Json, KubectlError, free_ports
 from e2e.operator_process import OperatorProcess, operator_kubeconfig
 from e2e.waiting import eventually
 from prism_operator.adapters.certificates import ServedCertificates
@@ -31,6 +31,7 @@ from prism_operator.webhook import SERVICE_NAME, build_webhook
 from tests.api.builders import a_backend, a_pattern, a_stack
 
 SYSTEM = "--namespace=prism-system"
+_AS_OPERATOR = (f"--as={OPERATOR_ACCOUNT}", "--as-group=system:masters")
 HOST = f"{SERVICE_NAME}.prism-system.svc"
 _NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prism-system"}}
 
@@ -189,18 +190,13 @@ def test_two_operators_that_start_together_serve_one_certificate(
     assert f"DNS:{HOST}" in told.decode()
 
 
-def test_no_request_goes_unanswered_while_certificates_are_renewed(
-    local_cluster: Cluster, namespace: str, port: int
-) -> None:
-    connection = connect(str(local_cluster.kubeconfig))
+@contextmanager
+def a_webhook_of_our_own(
+    cluster: Cluster, port: int, said: Judgement, rotation: Rotation, patience: Patience
+) -> Iterator[SelfManaged]:
+    """Answers everything the API server asks with what is ``said``; renew it by ``step``."""
+    connection = connect(str(cluster.kubeconfig))
     certificates = ServedCertificates()
-    # Two renewals and more, within half a minute.
-    rotation = Rotation(
-        validity=timedelta(seconds=16),
-        renew_before=timedelta(seconds=9),
-        overlap=timedelta(seconds=4),
-        look_s=0.2,
-    )
     managed = SelfManaged(
         reader=connection.reader(),
         writer=connection.writer(),
@@ -210,35 +206,81 @@ def test_no_request_goes_unanswered_while_certificates_are_renewed(
         certificates=certificates,
         rotation=rotation,
     )
-    stop, seen = threading.Event(), set[bytes]()
-
-    def keep() -> None:
-        while not stop.wait(managed.step()):
-            seen.add(served_by(port))
-
-    # Connections end at once, so that each request brings a handshake.
+    managed.step()
     server = WebhookServer(
         f"127.0.0.1:{port}",
         PATH,
-        lambda body: answer(read_review(body), Judgement(warnings=["here"])),
+        lambda body: answer(read_review(body), said),
         certificates.context,
-        Patience(idle_s=0.05),
+        patience,
     )
-    keeper = threading.Thread(target=keep)
-    keeper.start()
     try:
-        api = HTTPClient(KubeConfig.from_file(str(local_cluster.kubeconfig)))
-        eventually(lambda: _is_warned(api, namespace))
-        requests_made, until_s = 0, time.monotonic() + 30
-        while time.monotonic() < until_s:
-            _is_warned(api, namespace)
-            requests_made += 1
-            time.sleep(0.3)
+        yield managed
     finally:
-        stop.set()
-        keeper.join()
         server.close()
         connection.close()
+
+
+def test_a_webhook_gone_mad_stops_neither_deletions_nor_finalizers_nor_the_operator(
+    cluster: Cluster, namespace: str, port: int
+) -> None:
+    where = f"--namespace={namespace}"
+    applied(cluster, a_stack("shop"), namespace)
+    no = Judgement(denials=["no, whatever it is"])
+    with a_webhook_of_our_own(cluster, port, no, Rotation(), Patience()):
+
+        def denied() -> None:
+            with pytest.raises(KubectlError, match="no, whatever it is"):
+                applied(cluster, a_stack("shop", proxy={"replicas": 2}), namespace)
+
+        eventually(denied)
+        for patch, flags in (
+            ({"metadata": {"finalizers": ["prism.io/provisioned"]}}, ()),
+            ({"metadata": {"labels": {"a": "b"}}}, ()),
+            ({"status": {"phase": "Running"}}, ("--subresource=status",)),
+            ({"spec": {"proxy": {"replicas": 3}}}, _AS_OPERATOR),
+        ):
+            change = ("--type=merge", f"--patch={json.dumps(patch)}", *flags)
+            cluster.kubectl("patch", "pstack/shop", *change, where)
+        cluster.kubectl("delete", "pstack/shop", "--wait=false", where)
+        none = json.dumps({"metadata": {"finalizers": None}})
+        cluster.kubectl("patch", "pstack/shop", "--type=merge", f"--patch={none}", where)
+        cluster.kubectl("wait", "--for=delete", "pstack/shop", "--timeout=30s", where)
+
+
+def test_no_request_goes_unanswered_while_certificates_are_renewed(
+    local_cluster: Cluster, namespace: str, port: int
+) -> None:
+    # Two renewals and more, within half a minute.
+    rotation = Rotation(
+        validity=timedelta(seconds=16),
+        renew_before=timedelta(seconds=9),
+        overlap=timedelta(seconds=4),
+        look_s=0.2,
+    )
+    # Connections end at once, so that each request brings a handshake.
+    hasty = Patience(idle_s=0.05)
+    here = Judgement(warnings=["here"])
+    stop, seen = threading.Event(), set[bytes]()
+    with a_webhook_of_our_own(local_cluster, port, here, rotation, hasty) as managed:
+
+        def keep() -> None:
+            while not stop.wait(managed.step()):
+                seen.add(served_by(port))
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            api = HTTPClient(KubeConfig.from_file(str(local_cluster.kubeconfig)))
+            eventually(lambda: _is_warned(api, namespace))
+            requests_made, until_s = 0, time.monotonic() + 30
+            while time.monotonic() < until_s:
+                _is_warned(api, namespace)
+                requests_made += 1
+                time.sleep(0.3)
+        finally:
+            stop.set()
+            keeper.join()
 
     assert managed.trouble == ""
     assert len(seen) >= 3, "certificates were not renewed"
