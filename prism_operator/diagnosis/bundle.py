@@ -159,8 +159,8 @@ Collected at {collected}. Begin with explain.txt, one line about each object.
 - Secrets and ConfigMaps were not read at all; of a Secret only the name appears where an object
   refers to it.
 - Withheld, whatever they hold: values of environment variables, container arguments and commands,
-  annotations, `config`, `backendConfig`, metadata of triggers, tags, HTTP headers of probes. Names
-  and references stay.
+  annotations, `config`, `backendConfig`, metadata of triggers, tags, HTTP headers of probes.
+- Names, labels, images and references stay.
 - Of URLs, scheme, host and port are left.
 - In messages, Events and logs: user information of URLs, what follows the name of a credential,
   tokens and keys of known forms, and withheld values that look like a secret. A secret that looks
