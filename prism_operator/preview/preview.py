@@ -152,6 +152,9 @@ class _Run:
         for ref in (*theirs, *others):
             self._tell(ref)
         self._out.remarks = [w for ref in sorted(self._passes) for w in self._remarks(ref)]
+        if absent := [r.plural for r in PRISM_RESOURCES if self._cluster.serves(r) is False]:
+            told = f"the server does not serve {', '.join(absent)}: install the CRDs first"
+            self._out.unknown.append(told)
         self._out.unknown += [
             f"namespace {name} does not exist: create it first"
             for name in sorted(self._absent)

@@ -18,10 +18,12 @@ from prism_operator.api.meta import (
     DEPLOYMENT,
     NAMESPACE,
     NODE,
+    PRISM_RESOURCES,
     SECRET,
     SERVICE,
     Json,
     Ref,
+    Resource,
     ref_of,
 )
 from prism_operator.manifests import Manifest, read_manifests
@@ -64,11 +66,13 @@ class Cluster:
         self.settings = Settings()
         self.garbage = GarbageCollector(self.world.server)
 
-    def plan(self, *objects: Json, user: str = "planner") -> Preview:
+    def plan(
+        self, *objects: Json, user: str = "planner", absent: tuple[Resource, ...] = ()
+    ) -> Preview:
         planned = preview(
             manifests_of(*objects),
             self.world.reader(user),
-            serves=lambda _: True,
+            serves=lambda resource: resource not in absent,
             settings=Settings(),
             now=NOW,
         )
@@ -416,6 +420,13 @@ def test_what_cannot_be_read_is_said() -> None:
     planned = cluster.plan(a_stack(proxy={"placement": {"strategy": "MultiZone"}}))
 
     assert planned.unknown == ["nodes cannot be read"]
+
+
+def test_a_server_without_our_crds_is_said() -> None:
+    planned = Cluster().plan(a_stack(), absent=PRISM_RESOURCES)
+
+    (told,) = planned.unknown
+    assert told.endswith("prismpatterns, prismbackends: install the CRDs first")
 
 
 def test_a_namespace_that_is_not_there_is_said_unless_a_file_brings_it() -> None:
