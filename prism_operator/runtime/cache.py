@@ -246,11 +246,18 @@ def says_the_same(old: Json, new: Json, *, but: str = "") -> bool:
 
 
 def kept(trim: Trim | None, obj: Json) -> Json:
-    """What a cache keeps of an object; of that again the same.
+    """What a cache keeps of an object; of that again the very same.
 
     Whoever lists many keeps no more of each meanwhile: a page of 500 can take 20 MiB.
     """
-    return _compact(_without_managed_fields(trim(obj) if trim else obj))
+    trimmed = trim(obj) if trim else obj
+    if isinstance(trimmed, _Kept):
+        return trimmed
+    return _Kept(_compact(_without_managed_fields(trimmed)))
+
+
+class _Kept(dict[str, Any]):
+    """An object of which a cache needs no copy: thousands are listed at a time."""
 
 
 def only_reports(old: Json, new: Json) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prism_operator.adapters.connection import connect_over
 from prism_operator.api.meta import CONFIG_MAP, NODE, Json, Ref, Resource, ref_of
 from prism_operator.ports import Listed
-from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours
+from prism_operator.runtime.cache import Cache, Trim, identity_unless_ours, kept
 from prism_operator.runtime.operator import WATCHED
 from simulator.apiserver.transport import InProcessAdapter
 
@@ -76,6 +76,14 @@ def test_what_objects_have_in_common_is_kept_once_and_nothing_else_of_them_chang
     assert one is not None
     assert other is not None
     assert one["data"] is other["data"]
+
+
+def test_what_was_listed_as_it_is_kept_is_not_copied() -> None:
+    watched = Watched()
+    obj = kept(None, a_config_map(version=1, data={"batch": "100"}))
+    watched.cache.replace(CONFIG_MAP, "", Listed((obj,), "1"))
+
+    assert watched.cache.get(ref_of(obj)) is obj
 
 
 def test_an_old_event_does_not_bring_back_what_we_deleted() -> None:
