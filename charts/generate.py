@@ -20,6 +20,8 @@ from prism_operator import generated
 from prism_operator.api.crd import build_crds
 from prism_operator.api.meta import GROUP, PRISM_RESOURCES
 from prism_operator.rbac import ACCOUNT, NAMESPACE, build_rbac
+from prism_operator.runtime.certificates import CONFIGURATION_NAME
+from prism_operator.webhook import build_webhook
 
 Json: TypeAlias = dict[str, Any]
 
@@ -32,6 +34,28 @@ _COMMON_LABELS: Final = ("app.kubernetes.io/name",)  # the chart's helper writes
 # These stand for each of watchNamespaces and for the shard until the template is written.
 _EACH: Final = "each-namespace"
 _SHARD: Final = "the-shard"
+# What a release chooses of its webhook.
+_OF_WEBHOOK: Final = (
+    (
+        f":{NAMESPACE}:{ACCOUNT}",
+        ':{{ $.Release.Namespace }}:{{ include "prism-operator.serviceAccountName" $ }}',
+    ),
+    (
+        "    app.kubernetes.io/name: prism-operator\n    control-plane: controller-manager\n",
+        '    {{- include "prism-operator.selectorLabels" $ | nindent 4 }}\n',
+    ),
+    ("failurePolicy: Ignore\n", "failurePolicy: {{ $.Values.webhook.failurePolicy }}\n"),
+    ("timeoutSeconds: 3\n", "timeoutSeconds: {{ $.Values.webhook.timeoutSeconds }}\n"),
+    (
+        f"  name: {CONFIGURATION_NAME}\n",
+        f"  name: {CONFIGURATION_NAME}\n"
+        "  {{- if $.Values.webhook.certManager.enabled }}\n"
+        "  annotations:\n"
+        "    cert-manager.io/inject-ca-from: "
+        '{{ $.Release.Namespace }}/{{ include "prism-operator.certificate" $ }}\n'
+        "  {{- end }}\n",
+    ),
+)
 
 
 def generated_files(root: Path) -> dict[Path, str]:
@@ -43,6 +67,7 @@ def generated_files(root: Path) -> dict[Path, str]:
         **{chart / "files" / "crds" / name: text for name, text in _crds().items()},
         chart / "files" / "dashboard.json": dashboard,
         chart / "templates" / "generated" / "rbac.yaml": render_rbac_template(),
+        chart / "templates" / "generated" / "webhook.yaml": render_webhook_template(),
         chart / "values.yaml": render_values(schema),
         root / _ARGOCD / "argocd-cm.yaml": render_argocd((root / _ARGOCD / _HEALTH).read_text()),
         root / "docs" / "reference" / "helm-values.md": render_page(schema),
@@ -86,6 +111,20 @@ def render_rbac_template() -> str:
             *_templates(everywhere, of_places),
             "{{- end }}\n{{- end }}\n",
         )
+    )
+
+
+def render_webhook_template() -> str:
+    """The objects of ``prism_operator.webhook``, likewise, where the release has a webhook."""
+    objects = build_webhook()
+    text = "".join(_templates(objects, sorted(objects)))
+    for old, new in _OF_WEBHOOK:
+        if old not in text:
+            raise AssertionError(f"prism_operator.webhook renders no {old!r} any more")
+        text = text.replace(old, new)
+    return (
+        "{{- /* Generated from prism_operator/webhook.py by `make manifests`. */ -}}\n"
+        f'{{{{- if include "prism-operator.webhook" . }}}}\n{text}{{{{- end }}}}\n'
     )
 
 

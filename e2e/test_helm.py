@@ -13,12 +13,13 @@ import pytest
 import yaml
 
 from e2e.build import downloaded
-from e2e.cluster import Json, LocalCluster
+from e2e.cluster import Json, LocalCluster, free_ports
 from e2e.helm_cli import CHART, ROOT, Helm, HelmError
 from e2e.operator_process import OperatorProcess, account_kubeconfig
 from e2e.waiting import eventually
 from prism_operator.cli.main import main as operator_main
 
+CERT_MANAGER = "github.com/cert-manager/cert-manager@v1.19.1"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 MANAGER = "prism-operator-controller-manager"
 NAMESPACE = "prism-system"
@@ -73,6 +74,14 @@ VALUES: dict[str, Json] = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "infra", "operator": "Exists"}],
     },
+    "certified": {
+        "watchNamespaces": ["default"],
+        "webhook": {"certManager": {"enabled": True}, "failurePolicy": "Fail", "timeoutSeconds": 5},
+        "extraVolumes": [{"name": "tmp", "emptyDir": {}}],
+    },
+    "certified by the company": {
+        "webhook": {"certManager": {"enabled": True, "issuerRef": {"name": "ca", "kind": "Issuer"}}}
+    },
     "sharded": {"shard": "blue", "crds": {"install": False}},
     "closed": {
         "watchNamespaces": ["default", "kube-public"],
@@ -109,11 +118,17 @@ VALUES: dict[str, Json] = {
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A cluster of its own, with the Prometheus operator's kinds and a restricted namespace."""
-    crds = downloaded(PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
-    kinds = ("servicemonitors", "prometheusrules")
+    """A cluster of its own, with kinds of the Prometheus operator and of cert-manager."""
+    monitoring = downloaded(PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
+    certificates = downloaded(CERT_MANAGER) / "deploy" / "crds"
+    crds = (
+        monitoring / "monitoring.coreos.com_servicemonitors.yaml",
+        monitoring / "monitoring.coreos.com_prometheusrules.yaml",
+        certificates / "cert-manager.io_certificates.yaml",
+        certificates / "cert-manager.io_issuers.yaml",
+    )
     with LocalCluster.start(tmp_path_factory.mktemp("cluster")) as cluster:
-        cluster.install_crds(*(crds / f"monitoring.coreos.com_{kind}.yaml" for kind in kinds))
+        cluster.install_crds(*crds)
         cluster.kubectl("create", "namespace", NAMESPACE)
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         cluster.kubectl("label", "namespace", NAMESPACE, enforce)
@@ -230,6 +245,46 @@ def test_an_installed_release_is_ready_and_does_its_work_with_the_chart_s_rights
     with _operator(cluster, tmp_path) as operator:
         _wait_until_ready(cluster)
         assert "orbidden" not in operator.log
+
+
+def test_the_chart_s_rights_let_the_operator_certify_its_webhook(
+    cluster: LocalCluster, released: Helm, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    flags = (f"--webhook-bind-address=127.0.0.1:{port}",)
+
+    def is_trusted() -> None:
+        configuration = "prism-validating-webhook-configuration"
+        (webhook,) = cluster.get("validatingwebhookconfiguration", configuration)["webhooks"]
+        assert webhook["clientConfig"].get("caBundle")
+
+    with _operator(cluster, tmp_path, *flags) as operator:
+        eventually(is_trusted)
+        assert cluster.get("secret", "webhook-server-cert", SYSTEM)["type"] == "kubernetes.io/tls"
+        assert "orbidden" not in operator.log
+    released("upgrade", *RELEASE, "--set=logLevel=debug", "--wait")
+    is_trusted()
+
+
+@pytest.mark.parametrize(
+    ("values", "is_there"),
+    [
+        ({}, True),
+        ({"webhook": {"enabled": False}}, False),
+        ({"shard": "blue"}, False),
+        ({"watchNamespaces": ["default"]}, False),
+        (VALUES["certified"], True),
+    ],
+)
+def test_there_is_a_webhook_where_somebody_can_certify_it(
+    helm: Helm, values: Json, is_there: bool
+) -> None:
+    objects = helm.template(values=values)
+
+    kinds = {obj["kind"] for obj in objects}
+    assert ("ValidatingWebhookConfiguration" in kinds) is is_there
+    served = [a for a in _pod(objects)["containers"][0]["args"] if "webhook-bind" in a]
+    assert served == (["--webhook-bind-address=:9443"] if is_there else [])
 
 
 def test_a_release_fits_into_its_secret_with_room_to_grow(
@@ -440,7 +495,9 @@ def _remove_everything(cluster: LocalCluster, helm: Helm) -> None:
     everything = "deployments,services,serviceaccounts,roles,rolebindings"
     selector = "--selector=app.kubernetes.io/name=prism-operator"
     cluster.kubectl("delete", everything, selector, SYSTEM)
-    cluster.kubectl("delete", "clusterroles,clusterrolebindings", selector)
+    cluster.kubectl(
+        "delete", "clusterroles,clusterrolebindings,validatingwebhookconfigurations", selector
+    )
 
 
 _HELMS_LABELS = (
@@ -466,7 +523,10 @@ def _without_what_is_helms(obj: Json) -> Json:
     if obj["kind"] == "Deployment":
         (manager,) = obj["spec"]["template"]["spec"]["containers"]
         # Values of the chart, that kustomize leaves at the operator's defaults.
-        stated = ("--log-level=info", "--log-format=json", "--workers=8")
+        stated = (
+            *("--log-level=info", "--log-format=json", "--workers=8"),
+            "--webhook-service-name=prism-operator-webhook-service",
+        )
         manager["args"] = sorted(a for a in manager["args"] if a not in stated)
     return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if v != {}}}
 

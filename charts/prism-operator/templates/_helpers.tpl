@@ -36,6 +36,22 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* "true" where there is a webhook: its configuration is one for the whole cluster. */ -}}
+{{- define "prism-operator.webhook" -}}
+{{- $reachable := or (not .Values.watchNamespaces) .Values.webhook.certManager.enabled -}}
+{{- if and .Values.webhook.enabled (not .Values.shard) $reachable -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- define "prism-operator.webhookService" -}}
+{{ include "prism-operator.fullname" . }}-webhook-service
+{{- end -}}
+
+{{- define "prism-operator.certificate" -}}
+{{ include "prism-operator.fullname" . }}-serving-cert
+{{- end -}}
+
 {{- /* What a Deployment can never change. */ -}}
 {{- define "prism-operator.selectorLabels" -}}
 app.kubernetes.io/name: prism-operator
