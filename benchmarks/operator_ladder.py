@@ -28,12 +28,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import requests
 
 from benchmarks.edit_latency import measure_edits
 from benchmarks.operator_bench import Operator
-from e2e.cluster import Json, LocalCluster, a_node, free_ports
+from e2e.cluster import ClusterError, Json, KubectlError, LocalCluster, a_node, free_ports
 from e2e.operator_process import operator_command, operator_kubeconfig
 
 RUNGS = ("create", "restart", "edits", "cold")
@@ -97,14 +100,14 @@ class Ladder:
             with self._cluster() as cluster:
                 self._say("cold", count, self._drive(cluster, count, "--cold"))
 
-    def _cluster(self) -> LocalCluster:
-        self._directory = Path(tempfile.mkdtemp(prefix="prism-bench-"))
-        cluster = LocalCluster.start(
-            self._directory, nodes=_NODES, audit=True, client_qps=self._options.client_qps or None
-        )
-        crds = self._options.crds
-        cluster.install_crds(crds)
-        return cluster
+    @contextmanager
+    def _cluster(self) -> Iterator[LocalCluster]:
+        qps, crds = self._options.client_qps or None, self._options.crds
+        with tempfile.TemporaryDirectory(prefix="prism-bench-") as name:
+            self._directory = Path(name)
+            with LocalCluster.start(name, nodes=_NODES, audit=True, client_qps=qps) as cluster:
+                cluster.install_crds(crds)
+                yield cluster
 
     def _command(self) -> tuple[str, int, int]:
         health, metrics = free_ports(2)
@@ -283,7 +286,7 @@ def main() -> int:
     try:
         for count in options.counts:
             ladder.climb(count, rungs)
-    except CannotRunError as error:
+    except (CannotRunError, ClusterError, KubectlError, requests.RequestException) as error:
         print(f"operator_ladder: {error}", file=sys.stderr)
         return 2
     return 0
