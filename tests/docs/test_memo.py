@@ -17,7 +17,8 @@ COMMANDS = Path(__file__).with_name("memo-036-commands.txt").read_text().splitli
 @pytest.fixture(scope="module")
 def told() -> set[str]:
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
-    typed = {c.text for page in pages for block in blocks_of(page) for c in block.commands}
+    commands = [c.text for page in pages for block in blocks_of(page) for c in block.commands]
+    typed = {re.sub(r"\s*\\\n\s*", " ", text) for text in commands}
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     first_cells = [re.split(r"(?<!\\)\|", row)[1].replace("\\|", "|") for row in rows]
     return typed | {command for cell in first_cells for command in re.findall(r"`([^`]+)`", cell)}
