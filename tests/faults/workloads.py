@@ -334,7 +334,7 @@ ALL: Final = (
             ),
             delete(THEIRS),
         ),
-        hiding=SILENCE,
+        hiding=frozenset({"watch-ends", "watch-gone", "watch-silent"}),
     ),
 )
 BY_NAME: Final = {workload.name: workload for workload in ALL}
