@@ -176,6 +176,14 @@ test-e2e: $(READY) ## What users are promised: on kind if Docker and kind are th
 test-docs: $(READY) ## Run every command of README.md and docs/, a cluster for each page.
 	@$(BIN)/pytest -q $(ARGS) e2e/test_docs.py
 
+.PHONY: verify
+verify: $(READY) ## Replay what the real components decided. RECORDINGS="file …" of your own
+	@$(BIN)/prism-sim verify $(or $(RECORDINGS),$(wildcard tests/vectors/*.gz))
+
+.PHONY: record
+record: $(READY) ## Record decisions of the real components. OUT=directory SEED=n
+	@$(BIN)/python -m e2e.recordings $(or $(OUT),$(error say where to: make record OUT=directory)) $(SEED)
+
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.
 	@PRISM_DEEP=1 $(BIN)/pytest -q $(ARGS) tests e2e

@@ -14,7 +14,7 @@ from simulator.verify import Verified
 from simulator.verify.agreement import Difference
 
 _INPUTS_LENGTH_MAX: Final = 2000
-_WIDTH_MIN: Final = 110
+_WIDTH_MIN: Final = 140
 
 
 def print_verified(results: Sequence[Verified], console: Console | None = None) -> None:
