@@ -43,6 +43,7 @@ def create_cluster(name: str, kubeconfig: Path, config: Path | None) -> None:
         raise ClusterError(f'node(s) already exist for a cluster with the name "{name}"')
     nodes = _nodes(name, yaml.safe_load(config.read_text())) if config else THREE_ZONES
     cluster = LocalCluster.start(directory_of(name), nodes=nodes, outlives=True)
+    cluster.link_kubectl()
     shutil.copyfile(cluster.kubeconfig, kubeconfig)
 
 
@@ -106,7 +107,8 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--image", help="of a node; there is none")
-    args = parser.parse_args()
+    # Intermixed, for "load docker-image --name NAME IMAGE".
+    args = parser.parse_intermixed_args()
     try:
         match args.verb, args.noun:
             case "get", "clusters":
