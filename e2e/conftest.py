@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pytest_kind.cluster import KindCluster
 
 from e2e import keda
 from e2e.build import CONTROL_PLANE, build
 from e2e.cluster import OPERATORS_GROUP, Cluster, Json, LocalCluster, Programs
-from e2e.operator_process import OperatorProcess, operator_kubeconfig
+from e2e.operator_process import OperatorProcess, grant_operators, operator_kubeconfig
 from e2e.stacks import Stack
 
 _ROOT = Path(__file__).parent.parent
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> None:
+    """A command that a test ran in this process has its log written to where pytest listened."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +111,11 @@ def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., O
             flags += ("--no-leader-elect",)
         log = tmp_path / f"operator-{len(running)}.log"
         kubeconfig = operator_kubeconfig(cluster, user)
+        for own in (
+            f.partition("=")[2] for f in flags if f.startswith("--leader-elect-namespace=")
+        ):
+            if isinstance(cluster, LocalCluster):
+                grant_operators(cluster, own)
         running.append(OperatorProcess(cluster, log, *flags, kubeconfig=kubeconfig))
         return running[-1].wait_until_ready()
 

@@ -131,22 +131,24 @@ def account_kubeconfig(cluster: LocalCluster, account: str, namespace: str, path
 def operator_kubeconfig(cluster: Cluster, user: str = "prism-operator") -> Path:
     """An identity of the operator's own where the cluster lets us make one, else the given one."""
     if isinstance(cluster, LocalCluster):
-        cluster.kubectl("apply", "--server-side", "--filename=-", stdin=_rights())
+        grant_operators(cluster, "default")
         return cluster.user_kubeconfig(user, [OPERATORS_GROUP])
     return cluster.kubeconfig
 
 
-def _rights() -> str:
-    """The generated roles under names of their own, bound to all operators of the tests.
+def grant_operators(cluster: LocalCluster, namespace: str) -> None:
+    """Gives all operators of the tests the generated roles, those of their own in ``namespace``."""
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=_rights(namespace))
 
-    The Lease and the key of those are in ``default``.
-    """
+
+def _rights(namespace: str) -> str:
+    """The generated roles under names of their own; the Lease and the key are in ``namespace``."""
     objects = []
     for obj in build_rbac().values():
         obj["metadata"]["name"] = f"test-{obj['metadata']['name']}"
         obj["metadata"].pop("labels")  # nobody's Role view or edit gains by them
         if obj["metadata"].get("namespace"):
-            obj["metadata"]["namespace"] = "default"
+            obj["metadata"]["namespace"] = namespace
         if "subjects" in obj:
             obj["roleRef"]["name"] = f"test-{obj['roleRef']['name']}"
             obj["subjects"] = [{"kind": "Group", "name": OPERATORS_GROUP}]

@@ -59,8 +59,8 @@ UNSEEN = {
     ("ClusterRole", "secrets", "get"): "no object of this run refers to a Secret",
     ("Role", "secrets", "update"): "the webhook's certificate is renewed after two months",
     **{
-        ("ClusterRole", kind, verb): "KEDA is not installed in this run, only asked for"
-        for kind in ("scaledobjects", "triggerauthentications")
+        ("ClusterRole", kind, verb): "its CRD is not installed in this run, only asked for"
+        for kind in ("scaledobjects", "triggerauthentications", "podmonitors")
         for verb in ("get", "watch", "create", "patch", "delete")
     },
 }

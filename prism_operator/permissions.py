@@ -17,6 +17,7 @@ from prism_operator.api.meta import (
     LEASE,
     NODE,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
@@ -73,10 +74,10 @@ GRANTS: Final = (
             HORIZONTAL_POD_AUTOSCALER,
         )
     ),
-    # KEDA's kinds are there only where KEDA is.
+    # These kinds are there only where KEDA and the Prometheus operator are.
     *(
         Grant(resource, _OWNED, optional=True)
-        for resource in (SCALED_OBJECT, TRIGGER_AUTHENTICATION)
+        for resource in (SCALED_OBJECT, TRIGGER_AUTHENTICATION, POD_MONITOR)
     ),
     # Fetched by name where an object refers to one; never listed or watched.
     Grant(SECRET, ("get",), optional=True),

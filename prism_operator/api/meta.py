@@ -83,6 +83,7 @@ SCALED_OBJECT = Resource("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
 TRIGGER_AUTHENTICATION = Resource(
     "keda.sh", "v1alpha1", "TriggerAuthentication", "triggerauthentications"
 )
+POD_MONITOR = Resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io",
     "v1",
@@ -117,6 +118,7 @@ RESOURCES = (
     HORIZONTAL_POD_AUTOSCALER,
     SCALED_OBJECT,
     TRIGGER_AUTHENTICATION,
+    POD_MONITOR,
     CUSTOM_RESOURCE_DEFINITION,
     VALIDATING_WEBHOOK_CONFIGURATION,
 )

@@ -226,6 +226,11 @@ class StackPattern(Component):
         """See ``Component``."""
         return self.autoscaling if self.autoscaling and self.autoscaling.enabled else None
 
+    @property
+    def port(self) -> int:
+        """The port the runner listens on, as the PrismPattern has it."""
+        return (self.service or PatternService()).port
+
 
 class StackBackend(Model):
     """A backend of the stack; becomes a PrismBackend of the same name."""

@@ -26,6 +26,7 @@ BACKENDS_HEALTHY: Final = "BackendsHealthy"
 NAMESPACES_PROVISIONED: Final = "NamespacesProvisioned"
 BACKEND_RESOLVED: Final = "BackendResolved"
 SCALER_READY: Final = "ScalerReady"
+MONITORS_READY: Final = "MonitorsReady"
 # These stand there only once there was reason to; from then on they say whether there still is.
 NAME_CONFLICT: Final = "NameConflict"
 PAUSED: Final = "Paused"
@@ -47,12 +48,13 @@ _OCCASIONAL: Final = {
     EVEN_ADMIN_REPLICAS: "Resolved",
     REPLICAS_EXCEED_PARTITIONS: "Resolved",
     SCALER_READY: "NotEnabled",
+    MONITORS_READY: "NotEnabled",
 }
 # Types that tell of something bad when they are true.
 BAD_WHEN_TRUE: Final = (
     DEGRADED,
     STALLED,
-    *(name for name in _OCCASIONAL if name not in (PAUSED, SCALER_READY)),
+    *(name for name in _OCCASIONAL if name not in (PAUSED, SCALER_READY, MONITORS_READY)),
 )
 
 NOT_CHECKED: Final = "NotChecked"

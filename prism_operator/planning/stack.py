@@ -11,6 +11,7 @@ from prism_operator.api.common import Component
 from prism_operator.api.meta import (
     DEPLOYMENT,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
@@ -42,6 +43,7 @@ from prism_operator.planning.conditions import (
     Condition,
 )
 from prism_operator.planning.memo import parsed, remembered
+from prism_operator.planning.monitoring import monitor_stack
 from prism_operator.planning.names import admin_name, is_paused, proxy_name
 from prism_operator.planning.observability import observability_env
 from prism_operator.planning.observed import Observed, Snapshot
@@ -65,6 +67,7 @@ _KINDS: Final = frozenset(
     {
         DEPLOYMENT,
         POD_DISRUPTION_BUDGET,
+        POD_MONITOR,
         SERVICE,
         SERVICE_ACCOUNT,
         ROLE,
@@ -96,10 +99,11 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
         Ref(DEPLOYMENT, stack.namespace, proxy_name(stack.name)) in yielded,
         Ref(DEPLOYMENT, stack.namespace, admin_name(stack.name)) in yielded,
     )
+    monitoring = monitor_stack(stack, obj, cluster)
     scalers = [made for scaling in scalings.values() for made in scaling.objects]
     children = plan_children(
         obj,
-        [*desired.objects, *scalers],
+        [*desired.objects, *monitoring.objects, *scalers],
         cluster,
         kinds=_KINDS,
         kept=desired.kept.union(*(scaling.kept for scaling in scalings.values())),
@@ -125,6 +129,7 @@ def plan_stack(observed: Observed, settings: Settings, now: datetime) -> Plan:
             conditions=[
                 *conditions,
                 *conditions_in(scalings.values()),
+                *monitoring.conditions,
                 *_remarks(stack, desired),
                 *placement_conditions(_placed(stack, desired), cluster),
             ],

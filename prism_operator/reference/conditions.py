@@ -43,6 +43,7 @@ TYPES: Final = {
     conditions.NAMESPACES_PROVISIONED: "Stacks: every namespace is provisioned. Never stops Ready",
     conditions.BACKEND_RESOLVED: "Patterns: the backend that is referred to is there, and used",
     conditions.SCALER_READY: "There is a scaler, and it works; False and Unknown say why not",
+    conditions.MONITORS_READY: "Stacks with observability: Prometheus is told to read the metrics",
     conditions.NAME_CONFLICT: "An object that we would make exists and is somebody else's",
     conditions.PAUSED: 'The annotation `prism.io/paused: "true"` stops all writes',
     conditions.PLACEMENT_REFUSED: "`nodeName` or a `system-*` priority is given and not allowed",
@@ -95,6 +96,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "Consumers beyond the number of a Kafka topic's partitions have nothing to read",
         "Lower `maxReplicas`, or add partitions; a warning, nothing is held back",
     ),
+    "MonitorsInPlace": ("Every component has its PodMonitor", "–"),
     "NameConflict": (
         "An object of that name exists and is somebody else's; it is not touched",
         'Delete or rename it, or hand it over: annotation `prism.io/adopt: "true"` on it',
@@ -110,7 +112,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "NoneDeclared": ("The stack has no backends, or no namespaces", "–"),
     "NoneReferenced": ("The pattern names no PrismBackend", "–"),
     "NotChecked": ("This version does not look at it, so nothing is known", "–"),
-    "NotEnabled": ("Autoscaling was switched off", "–"),
+    "NotEnabled": ("Autoscaling, or observability, was switched off", "–"),
     "NotReady": (
         "A backend or namespace of the stack is not ready",
         "Look at the one the message names",
@@ -134,6 +136,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "ProgressDeadlineExceeded": (
         "A rollout makes no progress: an image that cannot be pulled, a crash, a failing probe",
         "`kubectl describe pod`, and the logs of the newest pods",
+    ),
+    "PrometheusOperatorNotInstalled": (
+        "Observability is on, and there is no Prometheus operator to read a PodMonitor",
+        "Install it, it is noticed within 40 s; or read the metrics another way",
     ),
     "Ready": ("An Event: Ready again, or for the first time", "–"),
     "Repaired": ("An Event: somebody changed or deleted what is ours, and it was set back", "–"),

@@ -17,6 +17,7 @@ from prism_operator.api.meta import (
     HORIZONTAL_POD_AUTOSCALER,
     NODE,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     PRISM_BACKEND,
     PRISM_NAMESPACE,
     PRISM_PATTERN,
@@ -80,6 +81,7 @@ WATCHED: Mapping[Resource, Trim] = {
     HORIZONTAL_POD_AUTOSCALER: scaling_facts,
     SCALED_OBJECT: scaling_facts,
     TRIGGER_AUTHENTICATION: identity_unless_ours,
+    POD_MONITOR: identity_unless_ours,
     POD_DISRUPTION_BUDGET: desired_unless_foreign,
     NODE: lasting_facts,
 }

@@ -20,6 +20,8 @@ RECONNECT_MAX_S = 2.0  # a server that ends a watch at once is asked again soon
 RELIST_MAX_S = 30.0
 PROBE_PERIOD_S = 30.0  # for a resource that is not served, or that we may not read
 PROBE_MAX_S = 240.0  # a right that was refused again and again is asked for less and less often
+# An API server that has just started refuses everybody until it has read its roles.
+REGAIN_FIRST_S = 1.0
 
 _log = structlog.get_logger("prism_operator.runtime.reflector")
 
@@ -53,6 +55,7 @@ class Reflector:
         self._attempts = 0
         self._trouble: Reason | None = None
         self._refusals = 0
+        self._had_access = False
 
     def __str__(self) -> str:
         return f"{self.resource.plural} in {self.namespace or 'all namespaces'}"
@@ -107,6 +110,7 @@ class Reflector:
             return self.synced
         self._cache.replace(self.resource, self.namespace, listed)
         self._heard()
+        self._had_access = True
         self._available(served=True, readable=True)
         self._version = listed.resource_version
         self._watch = self._reader.watch(self.resource, self.namespace, self._version)
@@ -155,9 +159,7 @@ class Reflector:
                     readable=failed.reason is not Reason.FORBIDDEN,
                 )
                 self._say(failed)
-                period_s = min(PROBE_MAX_S, PROBE_PERIOD_S * 2.0**self._refusals)
-                self._refusals += failed.reason is Reason.FORBIDDEN
-                self._next_s = now_s + period_s * (1 + self._rng.random() / 4)
+                self._next_s = now_s + self._probe_s(failed.reason) * (1 + self._rng.random() / 4)
             case _:
                 self._say(failed, at_level="debug" if self._version else "warning")
                 max_s = RECONNECT_MAX_S if self._version else RELIST_MAX_S
@@ -166,6 +168,13 @@ class Reflector:
                 backoff_s = 0.0 if at_once else self._backoff_s(max_s)
                 self._next_s = now_s + max(backoff_s, failed.retry_after_s or 0.0)
                 self._attempts += 1
+
+    def _probe_s(self, reason: Reason) -> float:
+        if reason is not Reason.FORBIDDEN:
+            return PROBE_PERIOD_S
+        first_s = REGAIN_FIRST_S if self._had_access else PROBE_PERIOD_S
+        self._refusals += 1
+        return min(PROBE_MAX_S, first_s * 2.0 ** (self._refusals - 1))
 
     def _backoff_s(self, max_s: float) -> float:
         whole_s = min(max_s, RECONNECT_FIRST_S * 2.0 ** min(self._attempts, 30))

@@ -18,6 +18,7 @@ from prism_operator.api.meta import (
     DEPLOYMENT,
     NAMESPACE,
     NODE,
+    POD_MONITOR,
     PRISM_RESOURCES,
     SECRET,
     SERVICE,
@@ -63,6 +64,7 @@ class Cluster:
     def __init__(self) -> None:
         self.world = World()
         keda.install(self.world)
+        self.world.create(keda.a_crd(POD_MONITOR))
         self.settings = Settings()
         self.garbage = GarbageCollector(self.world.server)
 

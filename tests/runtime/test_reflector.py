@@ -164,6 +164,23 @@ def test_without_permission_the_rest_goes_on_and_it_asks_again_slowly() -> None:
     assert mirror.reader.lists <= 11
 
 
+def test_a_right_that_was_there_is_asked_for_again_at_once() -> None:
+    """An API server that has just started refuses everybody until it has read its roles."""
+    mirror = Mirror(a_config_map("a"))
+    mirror.run()
+    listed = mirror.reader.listed
+    mirror.reader.listed = Failed(Reason.FORBIDDEN, "cannot list configmaps")
+    mirror.watch.end = Failed(Reason.FORBIDDEN, "cannot watch configmaps")
+    mirror.run(3)
+    assert not mirror.cache.can_read(CONFIG_MAP)
+
+    mirror.reader.listed = listed
+    mirror.run(5)
+
+    assert mirror.cache.can_read(CONFIG_MAP)
+    assert mirror.names() == ["a"]
+
+
 def test_it_tells_how_long_a_watch_has_been_silent() -> None:
     mirror = Mirror()
     mirror.run()
