@@ -326,13 +326,12 @@ class TestWatches:
         connection: Connection,
         a_map: Callable[..., Json],
         namespace: str,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The server sends a last bookmark 2 s before it ends a watch, if something has changed."""
-        monkeypatch.setattr("prism_operator.adapters.reader.WATCH_TIMEOUT_S", (4, 4))
-        listed = connection.reader().list(CONFIG_MAP, namespace)
+        reader = connection.reader(watch_timeout_s=(8, 8))
+        listed = reader.list(CONFIG_MAP, namespace)
         assert isinstance(listed, Listed)
-        watch = connection.reader().watch(CONFIG_MAP, namespace, listed.resource_version)
+        watch = reader.watch(CONFIG_MAP, namespace, listed.resource_version)
         elsewhere = a_map(f"for-{namespace}")
         elsewhere["metadata"]["namespace"] = "default"
         created = ok(connection.writer().create(elsewhere, "m"))

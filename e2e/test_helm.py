@@ -491,7 +491,8 @@ def _remove_everything(cluster: LocalCluster, helm: Helm) -> None:
         cluster.kubectl("delete", "prismstacks", "--all", "--all-namespaces")
     helm("uninstall", "prism-operator", SYSTEM, "--ignore-not-found", "--wait")
     if _ours_crds(cluster):
-        cluster.kubectl("delete", *_ours_crds(cluster))
+        # Soon after an upgrade and a rollback of a CRD the server takes its time.
+        cluster.kubectl("delete", *_ours_crds(cluster), timeout_s=300)
     everything = "deployments,services,serviceaccounts,roles,rolebindings"
     selector = "--selector=app.kubernetes.io/name=prism-operator"
     cluster.kubectl("delete", everything, selector, SYSTEM)
