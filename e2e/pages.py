@@ -301,12 +301,16 @@ def _is_there(group: int) -> bool:
     return True
 
 
+# Of a make that runs the tests, which would tell its children that they are no top-level makes.
+_NOT_THEIRS = ("KUBECONFIG", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
 def shell_environment(cluster_directory: Path) -> dict[str, str]:
     """The environment of somebody who has python3 and make, and maybe uses a local cluster.
 
     The kubectl is the local cluster's and helm is ours, whatever else is installed.
     """
-    kept = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "MAKEFLAGS")}
+    kept = {k: v for k, v in os.environ.items() if k not in _NOT_THEIRS}
     path = f"{cluster_directory / 'bin'}:{build(HELM).parent}:{os.environ['PATH']}"
     home = {"HOME": os.environ.get("HOME", "/")}
     return {**kept, **home, "PATH": path, "PRISM_CLUSTER_DIRECTORY": str(cluster_directory)}
