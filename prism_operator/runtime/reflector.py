@@ -53,6 +53,7 @@ class Reflector:
         self._version: str | None = None  # where the watch goes on; None: list first
         self._next_s = clock.monotonic_s()
         self._attempts = 0
+        self._probe_at_s = self._next_s  # what is not served or not readable is asked for again
         self._trouble: Reason | None = None
         self._refusals = 0
         self._had_access = False
@@ -79,8 +80,12 @@ class Reflector:
 
     @property
     def deaf_s(self) -> float:
-        """How long nothing was heard of the collection, however often it was asked for."""
-        return self._clock.monotonic_s() - self._heard_s
+        """How long nothing was heard of the collection, however often it was asked for.
+
+        While it is left alone for a time, because it is not served or may not be read, nothing is
+        asked and so nothing is overdue.
+        """
+        return max(0.0, self._clock.monotonic_s() - max(self._heard_s, self._probe_at_s))
 
     def next_due_s(self) -> float | None:
         """When ``step`` has something to do by itself; None while only the watch can tell."""
@@ -160,6 +165,7 @@ class Reflector:
                 )
                 self._say(failed)
                 self._next_s = now_s + self._probe_s(failed.reason) * (1 + self._rng.random() / 4)
+                self._probe_at_s = self._next_s
             case _:
                 self._say(failed, at_level="debug" if self._version else "warning")
                 max_s = RECONNECT_MAX_S if self._version else RELIST_MAX_S

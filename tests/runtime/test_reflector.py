@@ -192,6 +192,17 @@ def test_it_tells_how_long_a_watch_has_been_silent() -> None:
     assert mirror.reflector.silent_s == 0
 
 
+def test_what_is_left_alone_on_purpose_is_not_deaf_until_it_is_asked_again() -> None:
+    mirror = Mirror()
+    mirror.reader.listed = Failed(Reason.NO_KIND, "404")
+    mirror.run()
+    mirror.clock.advance(PROBE_PERIOD_S)
+    assert mirror.reflector.deaf_s == 0
+
+    mirror.clock.advance(PROBE_PERIOD_S)
+    assert mirror.reflector.deaf_s > PROBE_PERIOD_S / 2
+
+
 def test_closing_ends_the_watch() -> None:
     mirror = Mirror()
     mirror.run()
