@@ -14,7 +14,8 @@ from prism_operator.documents import location_of
 from simulator.cluster.api import Cache
 from simulator.controllers.objects import condition, is_ready, labels_of, node_of
 from simulator.kernel import SECOND_US, Us
-from simulator.scenario import Bounds, Claim, CountClaim, Expectation
+from simulator.scenario.claims import Bounds, Claim, CountClaim, Expectation, MetricClaim
+from simulator.series import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Judges:
 
     cache: Cache
     counters: Counters
+    recorder: Recorder
     duration_us: Us
     judges: list[Judge] = field(default_factory=list)
 
@@ -146,8 +148,17 @@ class Judges:
             return self.cache.get(claim.absent) is None, "it exists"
         if claim.restarts is not None:
             return _within(claim.restarts, self.counters.restarts())
+        if claim.metric is not None:
+            return self._metric_holds(claim.metric)
         assert claim.evictions is not None, "a claim is one of the above"  # noqa: S101
         return _within(claim.evictions, self.counters.evictions())
+
+    def _metric_holds(self, claim: MetricClaim) -> tuple[bool, str]:
+        series = self.recorder.get(claim.of)
+        if series is None:
+            known = ", ".join(self.recorder.names()) or "none"
+            return False, f"nothing is recorded under that name; there are: {known}"
+        return claim.holds_for(series.last), f"it is {series.last:g} {series.unit}".rstrip()
 
     def _count(self, claim: CountClaim) -> int:
         return sum(_selected(obj, claim) for obj in self.cache.list(claim.of, claim.namespace))

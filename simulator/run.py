@@ -36,8 +36,10 @@ from simulator.inputs import BadInputError
 from simulator.kernel import SECOND_US, Component, Kernel, LivelockError, Phase, Us
 from simulator.operators import OperatorProcess
 from simulator.randomness import Streams
-from simulator.scenario import Event, LoadedScenario, NodeLossAction
+from simulator.scenario import LoadedScenario
+from simulator.scenario.timeline import Event, NodeLossAction
 from simulator.scheduling.scheduler import Scheduler
+from simulator.series import Recorder
 from simulator.trace import Trace
 from simulator.user import User
 
@@ -98,6 +100,7 @@ class Simulation:
         self.server = ApiServer(self.clock, _catalog(), seed=self.seed)
         self.cache = Cache(self.server)
         self.trace = Trace(log)
+        self.recorder = Recorder()
         self.user = User(self.server)
         self.evictions = 0
         self._streams = Streams(self.seed)
@@ -114,7 +117,7 @@ class Simulation:
             lambda: self.evictions,
             lambda: sum(operator.writes for operator in self.operators),
         )
-        self.judges = Judges(self.cache, counters, scenario.duration)
+        self.judges = Judges(self.cache, counters, self.recorder, scenario.duration)
         self.judges.expect(scenario.expect)
         self.cache.on_change(self._changed)
         self._install()

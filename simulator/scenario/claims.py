@@ -1,0 +1,153 @@
+"""What is expected of a scenario."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from simulator.scenario.values import Duration, KindName, Strict, Target, exactly_one
+
+
+class ConditionClaim(Strict):
+    """A condition of an object says so."""
+
+    of: Target
+    type: str = "Ready"
+    status: Literal["True", "False", "Unknown"] = "True"
+    reason: str | None = None
+
+
+class Bounds(Strict):
+    """A number is as said."""
+
+    equals: int | None = None
+    at_least: int | None = None
+    at_most: int | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Bounds:
+        if self.equals is None and self.at_least is None and self.at_most is None:
+            raise ValueError("expected one of equals, atLeast, atMost")
+        return self
+
+    def hold_for(self, number: int) -> bool:
+        """Whether ``number`` is within the bounds."""
+        return (
+            (self.equals is None or number == self.equals)
+            and (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+        )
+
+
+class CountClaim(Bounds):
+    """So many objects of a kind are there; of pods, those that are ready if asked for."""
+
+    of: KindName
+    namespace: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    ready: bool | None = None
+    node: str | None = None
+
+
+class FieldClaim(Strict):
+    """A field of an object has a value; ``equals: null`` means it is absent."""
+
+    of: Target
+    path: str
+    equals: Any
+
+
+class MetricClaim(Strict):
+    """A number that is recorded over time is as said; see the metrics of each workload."""
+
+    of: str
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> MetricClaim:
+        bounds = (self.above, self.at_least, self.at_most, self.below)
+        if all(bound is None for bound in bounds):
+            raise ValueError("expected one of above, atLeast, atMost, below")
+        return self
+
+    def holds_for(self, number: float) -> bool:
+        """Whether ``number`` is within the bounds."""
+        return (
+            (self.above is None or number > self.above)
+            and (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.below is None or number < self.below)
+        )
+
+
+_CLAIMS = (
+    "condition",
+    "count",
+    "field",
+    "exists",
+    "absent",
+    "restarts",
+    "evictions",
+    "writes",
+    "metric",
+)
+
+
+class Claim(Strict):
+    """Something that is true of the cluster at an instant, or not.
+
+    ``writes`` are those of all operators since the expectation's ``after``, Leases aside.
+    """
+
+    condition: ConditionClaim | None = None
+    count: CountClaim | None = None
+    field: FieldClaim | None = None
+    exists: Target | None = None
+    absent: Target | None = None
+    restarts: Bounds | None = None
+    evictions: Bounds | None = None
+    writes: Bounds | None = None
+    metric: MetricClaim | None = None
+
+    @model_validator(mode="after")
+    def _one_claim(self) -> Claim:
+        exactly_one(self, _CLAIMS)
+        return self
+
+
+_MODES = ("eventually", "always", "never", "at_end")
+
+
+class Expectation(Strict):
+    """A claim and when it has to hold.
+
+    From ``after`` (the name of an event; default: the beginning) on, for ``within`` (default: to
+    the end), looked at whenever something changed.
+    """
+
+    eventually: Claim | None = None
+    always: Claim | None = None
+    never: Claim | None = None
+    at_end: Claim | None = None
+    after: str | None = None
+    within: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> Expectation:
+        exactly_one(self, _MODES)
+        return self
+
+    @property
+    def mode(self) -> str:
+        """Which of the modes this is."""
+        return next(name for name in _MODES if getattr(self, name) is not None)
+
+    @property
+    def claim(self) -> Claim:
+        """What has to hold."""
+        claim: Claim = getattr(self, self.mode)
+        return claim

@@ -1,0 +1,1 @@
+"""What clients and queues demand of pods, and what becomes of it."""
