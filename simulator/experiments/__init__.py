@@ -1,0 +1,1 @@
+"""Many runs of one scenario: variants, seeds, and what may be concluded from them."""
