@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import structlog
 import typer
 
+from simulator.experiments.comparing import SEEDS_MIN, compare_variants
+from simulator.experiments.comparing import markdown as to_markdown
+from simulator.experiments.progress import progress
+from simulator.experiments.requests import read_request
 from simulator.inputs import BadInputError
 from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
@@ -61,6 +66,64 @@ def run(
     typer.echo(summary(results))
     if not all(result.passed for result in results):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A variant: PARAM=VALUE, or PATH=VALUE such as "
+            "PrismPattern/orders:spec.autoscaling.maxReplicas=64; several with commas. "
+            "Without any, those of the scenario. With one, it is compared with the scenario as it "
+            "is, with several, with the first.",
+            metavar="SET",
+        ),
+    ] = None,
+    primary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A metric that decides, and its margin: orders.lag.max=50, or =2%. Instead of "
+            "those of the scenario.",
+            metavar="METRIC=MARGIN",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Runs of each variant.", min=SEEDS_MIN, metavar="N")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes; 0: one for each core.", min=0, metavar="N")
+    ] = 0,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the verdict here too, for a pull request.")
+    ] = None,
+) -> None:
+    """Run variants of a scenario under the same seeds and judge which is better.
+
+    Exits 1 if a variant is worse beyond the margin, 3 if it cannot be told.
+    """
+    try:
+        request = read_request(file, variant or [], primary or [], seeds)
+        total = len(request.seeds) * (1 + len(request.variants))
+        with progress(total, "runs") as advance:
+            compared = compare_variants(
+                file,
+                request.baseline,
+                request.variants,
+                seeds=request.seeds,
+                primary=request.primary,
+                workers=workers or os.cpu_count() or 1,
+                on_done=lambda _: advance(),
+            )
+        text = to_markdown(compared)
+        if markdown is not None:
+            _write_text(markdown, text, "--markdown")
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
+    if compared.outcome:
+        raise typer.Exit(compared.outcome)
 
 
 @app.command()
@@ -119,6 +182,13 @@ def _write_junit(path: Path, results: list[Result]) -> None:
         write_junit(path, results)
     except OSError as error:
         raise BadInputError([f"--junit {path}: {error.strerror}"]) from None
+
+
+def _write_text(path: Path, text: str, option: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInputError([f"{option} {path}: {error.strerror}"]) from None
 
 
 def _refuse(error: BadInputError) -> NoReturn:

@@ -61,6 +61,7 @@ class Result:
     of: int  # stacks and stand-alone patterns
     restarts: int
     evictions: int
+    writes: int  # of all operators, Leases aside
     met: int
     expected: int
     log_hash: str
@@ -413,6 +414,7 @@ class Simulation:
             of=of,
             restarts=self.kubelets.restarts,
             evictions=self.evictions,
+            writes=sum(operator.writes for operator in self.operators),
             met=sum(bool(judge.verdict) for judge in self.judges.judges),
             expected=len(self.judges.judges),
             log_hash=self.trace.hash,

@@ -11,9 +11,11 @@ from simulator.scenario.values import Duration, Quantity, Strict, TimeSpan, fixe
 
 
 class ClockSpec(Strict):
-    """When the scenario plays."""
+    """When the scenario plays, and what of it is measured: not its warm-up, nor its drain."""
 
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
+    warmup: Duration = 0
+    drain: Duration = 0
 
     @field_validator("start")
     @classmethod

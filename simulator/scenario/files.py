@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from prism_operator.api.meta import PRISM_RESOURCES, Json
+from prism_operator.api.meta import PRISM_RESOURCES, Json, Ref
 from prism_operator.api.validation import InvalidObject, parse
 from prism_operator.documents import Document, Location, location_of
 from simulator.inputs import BadInputError, load_documents
 from simulator.scenario.model import Scenario
+from simulator.scenario.settings import Setting, changed
 from simulator.scenario.values import BY_KIND, shown
 
 
@@ -23,6 +24,13 @@ class Manifest:
 
     obj: Json
     document: Document
+
+    @property
+    def ref(self) -> Ref:
+        """Which object it is."""
+        meta, resource = self.obj["metadata"], BY_KIND[self.obj["kind"]]
+        namespace = meta.get("namespace", "default") if resource.namespaced else ""
+        return Ref(resource, namespace, meta["name"])
 
     @property
     def place(self) -> str:
@@ -44,8 +52,12 @@ class LoadedScenario:
         return self.path.stem
 
 
-def load(path: Path) -> LoadedScenario:
+def load(
+    path: Path, values: Mapping[str, Any] | None = None, settings: Sequence[Setting] = ()
+) -> LoadedScenario:
     """Reads a scenario file and its manifests.
+
+    Its params have their defaults, or what ``values`` says; ``settings`` change more.
 
     Raises:
         BadInputError: With every problem found, each with its place in a file.
@@ -54,12 +66,13 @@ def load(path: Path) -> LoadedScenario:
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         raise BadInputError([f"{path}:1:1: expected one YAML mapping, a scenario"])
     document = documents[0]
-    try:
-        scenario = Scenario.model_validate(document.value)
-    except ValidationError as error:
-        raise BadInputError(
-            [str(document.complain(*_problem(e["loc"], e))) for e in error.errors()]
-        ) from None
+    scenario = _validated(document, document.value)
+    settings = [*_settings_of(scenario, values or {}, document), *settings]
+    if own := [s for s in settings if s.target is None]:
+        try:
+            scenario = _validated(document, changed(document.value, own))
+        except ValueError as error:
+            raise BadInputError([f"{path}: {error}"]) from None
     manifests: dict[str, tuple[Manifest, ...]] = {}
     problems: list[str] = []
     for where, name in _manifest_names(scenario):
@@ -72,9 +85,78 @@ def load(path: Path) -> LoadedScenario:
                 if missing
                 else error.problems
             )
+    if not problems:
+        manifests, problems = _set_in(manifests, [s for s in settings if s.target is not None])
     if problems:
         raise BadInputError(problems)
     return LoadedScenario(path, scenario, manifests)
+
+
+def _validated(document: Document, value: object) -> Scenario:
+    try:
+        return Scenario.model_validate(value)
+    except ValidationError as error:
+        raise BadInputError(
+            [str(document.complain(*_problem(e["loc"], e))) for e in error.errors()]
+        ) from None
+
+
+def _settings_of(
+    scenario: Scenario, values: Mapping[str, Any], document: Document
+) -> list[Setting]:
+    unknown = sorted(set(values) - set(scenario.params))
+    if unknown:
+        known = ", ".join(scenario.params) or "none"
+        raise BadInputError(
+            [f'{document.source}: "{name}" is not a param (there are: {known})' for name in unknown]
+        )
+    settings: list[Setting] = []
+    for name, param in scenario.params.items():
+        try:
+            settings += param.settings(values.get(name, param.default))
+        except ValueError as error:
+            raise BadInputError(
+                [str(document.complain(("params", name), f"params.{name}: {error}"))]
+            ) from None
+    return settings
+
+
+def _set_in(
+    manifests: Mapping[str, tuple[Manifest, ...]], settings: Sequence[Setting]
+) -> tuple[dict[str, tuple[Manifest, ...]], list[str]]:
+    """The manifests with the settings made, and what is wrong with those."""
+    missing, problems = list(settings), list[str]()
+    result: dict[str, tuple[Manifest, ...]] = {}
+    for name, objects in manifests.items():
+        result[name] = ()
+        for manifest in objects:
+            mine = [s for s in settings if s.target == manifest.ref]
+            missing = [s for s in missing if s not in mine]
+            if mine:
+                try:
+                    obj = changed(manifest.obj, mine)
+                except ValueError as error:
+                    problems.append(f"{manifest.place}: {error}")
+                    continue
+                document = replace(manifest.document, value=obj)
+                manifest = Manifest(obj, document)
+                if obj["apiVersion"] == PRISM_RESOURCES[0].api_version:
+                    problems += _prism_problems(document)
+            result[name] += (manifest,)
+    known = (
+        ", ".join(
+            sorted(
+                {
+                    f"{m.obj['kind']}/{m.obj['metadata']['name']}"
+                    for objects in manifests.values()
+                    for m in objects
+                }
+            )
+        )
+        or "none"
+    )
+    problems += [f"{s}: no manifest has that object (there are: {known})" for s in missing]
+    return result, problems
 
 
 def _manifest_names(scenario: Scenario) -> list[tuple[Location, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from simulator.scenario.claims import Expectation
 from simulator.scenario.cluster import ClockSpec, ClusterSpec, OperatorSpec
+from simulator.scenario.settings import CompareSpec, ParamSpec, Value
 from simulator.scenario.timeline import Event
 from simulator.scenario.values import Duration, Strict
 
@@ -22,6 +23,9 @@ class Scenario(Strict):
     manifests: tuple[str, ...] = ()
     timeline: tuple[Event, ...] = ()
     expect: tuple[Expectation, ...] = Field(min_length=1)
+    params: dict[str, ParamSpec] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Value]] = Field(default_factory=dict)
+    compare: CompareSpec | None = None
 
     @field_validator("expect")
     @classmethod
@@ -36,3 +40,26 @@ class Scenario(Strict):
                     f'after: "{expectation.after}" is not the name of an event (there are: {known})'
                 )
         return expect
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> Scenario:
+        if self.clock.warmup + self.clock.drain >= self.duration:
+            raise ValueError("clock: warmup and drain leave nothing of duration to be measured")
+        return self
+
+    @model_validator(mode="after")
+    def _params_exist(self) -> Scenario:
+        for variant, values in self.variants.items():
+            for name in values:
+                if name not in self.params:
+                    known = ", ".join(self.params) or "none"
+                    raise ValueError(
+                        f'variant "{variant}": "{name}" is not a param (there are: {known})'
+                    )
+        baseline = self.compare.baseline if self.compare else None
+        if baseline is not None and baseline not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            raise ValueError(
+                f'compare.baseline: "{baseline}" is not a variant (there are: {known})'
+            )
+        return self

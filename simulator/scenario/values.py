@@ -39,7 +39,8 @@ def _span(value: object) -> Span:
     return Span(fixed, fixed)
 
 
-def _reference(value: object) -> Ref:
+def reference(value: object) -> Ref:
+    """``Kind/name`` or ``Kind/namespace/name`` as a reference. Raises ValueError."""
     parts = value.split("/") if isinstance(value, str) else []
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise ValueError(f"expected Kind/name or Kind/namespace/name, got {shown(value)}")
@@ -72,7 +73,7 @@ def shown(value: object) -> str:
 
 Duration = Annotated[Us, BeforeValidator(_span_of_time)]
 TimeSpan = Annotated[Span, BeforeValidator(_span)]
-Target = Annotated[Ref, BeforeValidator(_reference)]
+Target = Annotated[Ref, BeforeValidator(reference)]
 KindName = Annotated[Resource, BeforeValidator(_resource)]
 Quantity = Annotated[str, BeforeValidator(_quantity)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]

@@ -86,7 +86,8 @@ class Sampler:
                 break  # one too many: neither feasible nor looked at
             else:
                 feasible.append(node)
-        self.start = (self.start + len(feasible) + len(rejections)) % len(cluster.nodes)
+        looked_at = len(feasible) + len(rejections)
+        self.start = (self.start + looked_at) % max(1, len(cluster.nodes))
         return _scored(pod, cluster, filters, feasible, rejections)
 
 

@@ -1,0 +1,70 @@
+"""Numbers of one run, by name: what variants are compared in.
+
+``evictions``, ``restarts`` and ``writes`` count; ``orders.lag.max`` is a number that was recorded
+over time, summed up between warm-up and drain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from simulator.experiments.verdicts import Observation
+from simulator.inputs import BadInputError
+from simulator.kernel import Us
+from simulator.run import Result
+from simulator.series import Recorder, Series
+
+
+def measure(name: str, result: Result, recorder: Recorder, from_us: Us, to_us: Us) -> Observation:
+    """The number ``name`` of a run, of the time between two points.
+
+    Raises:
+        BadInputError: The run has no such number.
+    """
+    if name in _COUNTS:
+        return Observation(float(getattr(result, name)))
+    series_name, _, how = name.rpartition(".")
+    series, sum_up = recorder.get(series_name), _SUMS.get(how)
+    if series is None or sum_up is None:
+        raise BadInputError(
+            [
+                f'"{name}" is no measure: expected one of {", ".join(_COUNTS)}, or a series and '
+                f"one of {', '.join(_SUMS)} (series: {', '.join(recorder.names()) or 'none'})"
+            ]
+        )
+    return Observation(sum_up(series, from_us, to_us))
+
+
+def quantile(series: Series, share: float, from_us: Us, to_us: Us) -> float:
+    """The value that the series is at or below for this share of the time."""
+    spans = sorted((value, end - begin) for begin, end, value in series.spans(from_us, to_us))
+    wanted = share * (to_us - from_us)
+    for value, length in spans:
+        wanted -= length
+        if wanted <= 0:
+            return value
+    return spans[-1][0]
+
+
+def measures_of(recorder: Recorder) -> Iterable[str]:
+    """Every measure that a run with these series has."""
+    yield from _COUNTS
+    for name in recorder.names():
+        yield from (f"{name}.{how}" for how in _SUMS)
+
+
+def _quantile(share: float) -> Callable[[Series, Us, Us], float]:
+    return lambda series, from_us, to_us: quantile(series, share, from_us, to_us)
+
+
+_COUNTS = ("evictions", "restarts", "writes")
+_SUMS: dict[str, Callable[[Series, Us, Us], float]] = {
+    "mean": Series.mean,
+    "max": Series.max,
+    "min": lambda series, a, b: min(value for _, _, value in series.spans(a, b)),
+    "last": lambda series, _, b: series.at(b),
+    "p50": _quantile(0.5),
+    "p90": _quantile(0.9),
+    "p95": _quantile(0.95),
+    "p99": _quantile(0.99),
+}
