@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import perf_counter
@@ -19,6 +19,9 @@ from simulator.apiserver.garbage import GarbageCollector
 from simulator.apiserver.namespaces import NamespaceController
 from simulator.apiserver.server import ApiServer
 from simulator.apiserver.types import Catalog, Kind
+from simulator.autoscaling.keda.crds import keda_crds
+from simulator.autoscaling.keda.operator import KedaOperator
+from simulator.autoscaling.metrics import ClusterMetrics
 from simulator.checkers import all_checkers
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
@@ -29,6 +32,7 @@ from simulator.controllers.disruption import DisruptionController
 from simulator.controllers.endpoints import EndpointsController
 from simulator.controllers.nodelifecycle import NodeLifecycle
 from simulator.controllers.objects import is_true
+from simulator.controllers.podautoscaler import PodAutoscalers
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.world import Change
 from simulator.expectations import Counters, Judges, described
@@ -42,11 +46,13 @@ from simulator.scheduling.scheduler import Scheduler
 from simulator.series import Recorder
 from simulator.trace import Trace
 from simulator.user import User
+from simulator.workloads.host import Workloads
 
 CONTROLLER_MANAGER = "kube-controller-manager"
 LEASE_NAMESPACE = "prism-system"
 SYNCS_PER_INSTANT_MAX = 100_000
 VIOLATIONS_SHOWN_MAX = 20
+WORK_STEP_US = 5 * SECOND_US  # how often queues are looked at where nobody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,15 @@ def _kinds() -> tuple[Kind, ...]:
     return tuple(catalog)
 
 
-def _catalog() -> Catalog:
-    resources = ((kind.resource, kind) for kind in _kinds())
+@lru_cache(maxsize=1)
+def _keda_kinds() -> tuple[Kind, ...]:
+    catalog = Catalog({})
+    return tuple(kind for crd in keda_crds() for kind in catalog.add_crd(crd))
+
+
+def _catalog(*, keda: bool = False) -> Catalog:
+    kinds = (*_kinds(), *(_keda_kinds() if keda else ()))
+    resources = ((kind.resource, kind) for kind in kinds)
     return Catalog({(r.group, r.version, r.plural): kind for r, kind in resources})
 
 
@@ -98,7 +111,9 @@ class Simulation:
         self.scenario, self.seed = scenario, scenario.seed if seed is None else seed
         self.kernel = Kernel()
         self.clock = VirtualClock(self.kernel, scenario.clock.start)
-        self.server = ApiServer(self.clock, _catalog(), seed=self.seed)
+        self.server = ApiServer(
+            self.clock, _catalog(keda=scenario.cluster.autoscaling.keda), seed=self.seed
+        )
         self.cache = Cache(self.server)
         self.trace = Trace(log)
         self.recorder = Recorder()
@@ -112,6 +127,7 @@ class Simulation:
         self._check_due = False
         self.machines: dict[str, Machine] = {}
         self._build_control_plane()
+        self._build_autoscalers()
         self.operators = self._build_operators()
         counters = Counters(
             lambda: self.kubelets.restarts,
@@ -200,6 +216,47 @@ class Simulation:
             self._streams,
         )
 
+    def _build_autoscalers(self) -> None:
+        spec = self.scenario.cluster.autoscaling
+        self._started_us = self.clock.unix_us() - self.kernel.now_us
+        self.workloads = Workloads(
+            self.kernel, self.cache, self.recorder, self.scenario.workloads, self._started_us
+        )
+        self.keda = KedaOperator(self._world("keda-operator"), self.workloads)
+        self._hpas = PodAutoscalers(
+            self._world(CONTROLLER_MANAGER, "horizontal-pod-autoscaler"),
+            ClusterMetrics(self.workloads, self.keda),
+            spec.hpa_sync,
+        )
+        steps = {"horizontal-pod-autoscaler": self._hpas.step, "keda-operator": self.keda.step}
+        reaction_us = self.scenario.cluster.reaction.controllers
+        self._scaling, self._keda = (
+            Component(
+                self.kernel, Phase.CONTROLLER, name, partial(self._since_start, step), reaction_us
+            )
+            for name, step in steps.items()
+        )
+        self._work = Component(self.kernel, Phase.NODE, "workloads", self._advance_workloads)
+        self._scraping = Component(self.kernel, Phase.NODE, "metrics-server", self._scrape)
+        if self.workloads.uses_cpu:
+            offset_us = self._streams.stream("metrics-server").randrange(spec.metrics_resolution)
+            self._scraping.wake_at(offset_us)
+        self._work.wake()
+
+    def _since_start(self, step: Callable[[], Us | None]) -> Us | None:
+        """A step that answers in time since 1970, in time since the simulation began."""
+        due = step()
+        return None if due is None else due - self._started_us
+
+    def _advance_workloads(self) -> Us | None:
+        goes_on = self.workloads.advance()
+        self._check_soon()
+        return self.kernel.now_us + WORK_STEP_US if goes_on else None
+
+    def _scrape(self) -> Us | None:
+        self.workloads.scrape()
+        return self.kernel.now_us + self.scenario.cluster.autoscaling.metrics_resolution
+
     def _build_operators(self) -> list[OperatorProcess]:
         spec = self.scenario.operator
         options = Options(
@@ -243,6 +300,7 @@ class Simulation:
         """
         began = perf_counter()  # how long it took, never what happens
         self.kernel.run_until(self.scenario.duration)
+        self.workloads.advance()
         self._check()
         self.judges.finish()
         return self._result(perf_counter() - began)
@@ -296,6 +354,12 @@ class Simulation:
         if event.operator_restart is not None:
             restart = event.operator_restart
             self._operator(restart.replica).restart(restart.after)
+        if event.load is not None:
+            self.workloads.act(event.load)
+            self._work.wake()
+        if event.keda is not None:
+            self.keda.is_down = event.keda == "down"
+            self._keda.wake()
 
     def _operator(self, replica: int) -> OperatorProcess:
         if replica >= len(self.operators):
@@ -347,6 +411,11 @@ class Simulation:
         if self._scheduler.changed(change):
             self._scheduling.wake()
         self.kubelets.changed(change)
+        self.workloads.changed(change)
+        if self._hpas.changed(change):
+            self._scaling.wake()
+        if self.keda.changed(change):
+            self._keda.wake()
         for operator in self.operators:
             operator.changed(change)
         self._check_soon()

@@ -158,6 +158,20 @@ class ApiWorld:
             options["gracePeriodSeconds"] = grace_s
         self._call("DELETE", ref.resource.path(ref.namespace, ref.name), options)
 
+    def scale(self, obj: Json, replicas: int) -> None:
+        """Writes the scale subresource.
+
+        Raises:
+            RefusedError: The server refused.
+        """
+        scale = {
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {k: obj["metadata"][k] for k in ("name", "namespace")},
+            "spec": {"replicas": replicas},
+        }
+        self._call("PUT", _path_of(obj, "scale"), scale)
+
     def bind(self, pod: Json, node: str) -> None:
         """Binds a pod to a node, as a scheduler does.
 

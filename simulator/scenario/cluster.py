@@ -70,6 +70,17 @@ class ReactionSpec(Strict):
     operator: Duration = 10_000
 
 
+class AutoscalingSpec(Strict):
+    """How often the autoscalers look, and whether KEDA is installed.
+
+    The defaults are those of kube-controller-manager and of metrics-server.
+    """
+
+    keda: bool = False
+    hpa_sync: Duration = 15_000_000
+    metrics_resolution: Duration = 15_000_000
+
+
 class ClusterSpec(Strict):
     """Zones, pools of nodes, and how fast things are."""
 
@@ -79,6 +90,7 @@ class ClusterSpec(Strict):
     pods: PodsSpec = Field(default_factory=PodsSpec)
     images: tuple[ImageSpec, ...] = ()
     reaction: ReactionSpec = Field(default_factory=ReactionSpec)
+    autoscaling: AutoscalingSpec = Field(default_factory=AutoscalingSpec)
 
     @model_validator(mode="after")
     def _zones_exist(self) -> ClusterSpec:

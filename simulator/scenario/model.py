@@ -9,6 +9,7 @@ from simulator.scenario.cluster import ClockSpec, ClusterSpec, OperatorSpec
 from simulator.scenario.settings import CompareSpec, ParamSpec, Value
 from simulator.scenario.timeline import Event
 from simulator.scenario.values import Duration, Strict
+from simulator.scenario.workloads import WorkloadSpec
 
 
 class Scenario(Strict):
@@ -21,6 +22,7 @@ class Scenario(Strict):
     cluster: ClusterSpec
     operator: OperatorSpec = Field(default_factory=OperatorSpec)
     manifests: tuple[str, ...] = ()
+    workloads: dict[str, WorkloadSpec] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
     expect: tuple[Expectation, ...] = Field(min_length=1)
     params: dict[str, ParamSpec] = Field(default_factory=dict)
@@ -46,6 +48,21 @@ class Scenario(Strict):
         if self.clock.warmup + self.clock.drain >= self.duration:
             raise ValueError("clock: warmup and drain leave nothing of duration to be measured")
         return self
+
+    @field_validator("timeline")
+    @classmethod
+    def _loads_exist(cls, timeline: tuple[Event, ...], info: ValidationInfo) -> tuple[Event, ...]:
+        workloads = info.data.get("workloads", {})
+        for event in timeline:
+            if event.load is None:
+                continue
+            workload = workloads.get(event.load.of)
+            if workload is None:
+                known = ", ".join(workloads) or "none"
+                raise ValueError(f'load: "{event.load.of}" is no workload (there are: {known})')
+            if (workload.cpu is None) != (event.load.cores is None):
+                raise ValueError(f'load: cores are for workloads with cpu, see "{event.load.of}"')
+        return timeline
 
     @model_validator(mode="after")
     def _params_exist(self) -> Scenario:

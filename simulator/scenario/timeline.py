@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from prism_operator.api.meta import Json
 from simulator.kernel import SECOND_US
 from simulator.scenario.values import Duration, Strict, Target, Texts, exactly_one
+from simulator.scenario.workloads import LoadAction
 
 
 class PatchAction(Strict):
@@ -73,6 +74,8 @@ _ACTIONS = (
     "node_loss",
     "operator_crash",
     "operator_restart",
+    "load",
+    "keda",
 )
 
 
@@ -92,6 +95,8 @@ class Event(Strict):
     node_loss: NodeLossAction | None = None
     operator_crash: CrashAction | None = None
     operator_restart: RestartAction | None = None
+    load: LoadAction | None = None
+    keda: Literal["down", "up"] | None = None
 
     @field_validator("delete", mode="before")
     @classmethod

@@ -36,6 +36,7 @@ from prism_operator.preview.preview import Action, Preview, preview
 from prism_operator.preview.showing import shown_pair
 from prism_operator.runtime.operator import WATCHED
 from simulator.apiserver.garbage import GarbageCollector
+from simulator.autoscaling.keda.crds import free_form_crd
 from tests.api.builders import a_backend, a_namespace, a_pattern, a_stack
 from tests.runtime import keda
 from tests.runtime.world import World
@@ -64,7 +65,7 @@ class Cluster:
     def __init__(self) -> None:
         self.world = World()
         keda.install(self.world)
-        self.world.create(keda.a_crd(POD_MONITOR))
+        self.world.create(free_form_crd(POD_MONITOR))
         self.settings = Settings()
         self.garbage = GarbageCollector(self.world.server)
 

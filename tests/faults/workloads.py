@@ -21,6 +21,7 @@ from prism_operator.api.meta import (
     Ref,
     Resource,
 )
+from simulator.autoscaling.keda.crds import free_form_crd
 from tests.runtime import keda
 
 from .cluster import Cluster
@@ -200,7 +201,7 @@ def _uninstall_keda(cluster: Cluster) -> None:
 
 
 def _reinstall_keda(cluster: Cluster) -> None:
-    cluster.create(keda.a_crd(SCALED_OBJECT))
+    cluster.create(free_form_crd(SCALED_OBJECT))
 
 
 def _crd(resource: Resource) -> Ref:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from prism_operator.api.meta import (
-    CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     SCALED_OBJECT,
-    TRIGGER_AUTHENTICATION,
     Json,
     Ref,
     Resource,
     ref_of,
     uid_of,
 )
+from simulator.autoscaling.keda.crds import keda_crds
 
 from .world import World
 
@@ -21,41 +20,9 @@ FINALIZER = "finalizer.keda.sh"
 NAMESPACE = "default"
 
 
-def a_crd(resource: Resource) -> Json:
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": resource.version,
-        "served": True,
-        "storage": True,
-        "schema": {
-            "openAPIV3Schema": {
-                "type": "object",
-                "properties": {"spec": anything, "status": anything},
-            }
-        },
-        "subresources": {"status": {}},
-    }
-    return {
-        "apiVersion": CUSTOM_RESOURCE_DEFINITION.api_version,
-        "kind": CUSTOM_RESOURCE_DEFINITION.kind,
-        "metadata": {"name": f"{resource.plural}.{resource.group}"},
-        "spec": {
-            "group": resource.group,
-            "scope": "Namespaced",
-            "names": {
-                "kind": resource.kind,
-                "plural": resource.plural,
-                "singular": resource.kind.lower(),
-                "listKind": f"{resource.kind}List",
-            },
-            "versions": [version],
-        },
-    }
-
-
 def install(world: World) -> None:
-    for resource in (SCALED_OBJECT, TRIGGER_AUTHENTICATION):
-        world.create(a_crd(resource))
+    for crd in keda_crds():
+        world.create(crd)
 
 
 def scale(world: World, name: str, replicas: int) -> None:

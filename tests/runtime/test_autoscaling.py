@@ -24,6 +24,7 @@ from prism_operator.runtime.operator import Operator
 from prism_operator.runtime.reflector import PROBE_PERIOD_S
 from prism_operator.runtime.secrets import LOOK_PERIOD_S
 from simulator.apiserver.request import Request, Response
+from simulator.autoscaling.keda.crds import free_form_crd
 
 from . import keda
 from .world import Crash, World
@@ -366,7 +367,7 @@ def test_keda_that_goes_leaves_the_number_alone_and_is_used_again_when_it_is_bac
     assert scaled.replicas == 5
     assert scaled.condition("ScalerReady")["reason"] == "KedaNotInstalled"
 
-    scaled.world.create(keda.a_crd(SCALED_OBJECT))
+    scaled.world.create(free_form_crd(SCALED_OBJECT))
     scaled.run(seconds=2 * PROBE_PERIOD_S)
     assert scaled.scalers() == ["ScaledObject orders"]
     assert scaled.replicas == 5
