@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from simulator.checkers.bounds import ReplicasWithinBounds
 from simulator.checkers.ownership import NoOrphans, OneOwner, OnlyOurOwn
 from simulator.checkers.readiness import ReadyIsTrue
 from simulator.checkers.surge import NoMoreThanSurge
@@ -32,6 +33,7 @@ def all_checkers(cache: Cache, operator_works: Callable[[], bool]) -> tuple[Chec
     """One of each; ``operator_works`` says whether an operator runs and leads."""
     return (
         NoMoreThanSurge(cache),
+        ReplicasWithinBounds(cache),
         OneOwner(),
         NoOrphans(cache),
         OnlyOurOwn(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from prism_operator.api.meta import PRISM_RESOURCES, Json, Ref
 from prism_operator.api.validation import InvalidObject, parse
 from prism_operator.documents import Document, Location, location_of
+from simulator.autoscaling.keda.triggers import MODELLED
 from simulator.inputs import BadInputError, load_documents
 from simulator.scenario.model import Scenario
 from simulator.scenario.settings import Setting, changed
@@ -87,9 +88,35 @@ def load(
             )
     if not problems:
         manifests, problems = _set_in(manifests, [s for s in settings if s.target is not None])
+    if not problems and scenario.cluster.autoscaling.keda:
+        problems = [
+            problem
+            for objects in manifests.values()
+            for manifest in objects
+            for problem in _unmodelled_triggers(manifest.document, manifest.obj, ())
+        ]
     if problems:
         raise BadInputError(problems)
     return LoadedScenario(path, scenario, manifests)
+
+
+def _unmodelled_triggers(document: Document, value: Any, where: Location) -> Iterator[str]:
+    """Complaints about KEDA triggers in an object that no scenario can play."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _unmodelled_triggers(document, item, (*where, i))
+    if not isinstance(value, dict):
+        return
+    for key, below in value.items():
+        yield from _unmodelled_triggers(document, below, (*where, key))
+        if key != "triggers" or not isinstance(below, list):
+            continue
+        for i, trigger in enumerate(below):
+            type_ = trigger.get("type") if isinstance(trigger, dict) else None
+            if type_ not in MODELLED:
+                message = f"trigger type {shown(type_)} is not modelled in scenarios; "
+                known = f"there are {', '.join(MODELLED)}"
+                yield str(document.complain((*where, key, i, "type"), message + known))
 
 
 def _validated(document: Document, value: object) -> Scenario:

@@ -37,12 +37,6 @@ def a_scaled_object(type_: str = "kafka", **spec: object) -> Json:
     metadata = {
         "kafka": {"consumerGroup": "g", "topic": "t", "lagThreshold": "10"},
         "redis": {"listName": "list", "listLength": "5"},
-        "cron": {
-            "timezone": "UTC",
-            "start": "0 8 * * *",
-            "end": "0 18 * * *",
-            "desiredReplicas": "2",
-        },
     }[type_]
     return {
         "apiVersion": "keda.sh/v1alpha1",
@@ -183,11 +177,15 @@ def test_pods_work_at_their_rate_and_one_for_each_partition() -> None:
     assert processed.last - begun == pytest.approx(100 * 4 * 10, abs=40)
 
 
-def test_a_trigger_without_a_model_is_refused_not_ignored() -> None:
-    simulation = a_simulation(a_worker(), a_scaled_object("cron"), workload=KAFKA)
+def test_a_trigger_without_a_model_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    worker = (SCENARIOS / "manifests" / "keda-worker.yaml").read_text()
+    (tmp_path / "manifests" / "keda-worker.yaml").write_text(worker.replace("kafka", "cron"))
+    (tmp_path / "s.yaml").write_text((SCENARIOS / "keda-kafka-timeline.yaml").read_text())
 
-    with pytest.raises(BadInputError, match='"cron" has no model in scenarios'):
-        simulation.run()
+    with pytest.raises(BadInputError) as raised:
+        load(tmp_path / "s.yaml")
+    assert 'keda-worker.yaml:26:7: trigger type "cron" is not modelled' in str(raised.value)
 
 
 def test_cpu_is_known_only_after_two_looks_of_metrics_server() -> None:

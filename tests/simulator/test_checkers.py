@@ -28,6 +28,7 @@ class Watched:
         cache = Cache(server)
         self.world = ApiWorld(server, cache, clock, "test")
         self.operator = ApiWorld(server, cache, clock, "prism-operator")
+        self.autoscaler = ApiWorld(server, cache, clock, "kube-controller-manager")
         self.operator_works = True
         self.checkers = all_checkers(cache, lambda: self.operator_works)
         self.found: list[str] = []
@@ -179,3 +180,25 @@ def test_a_sound_cluster_has_nothing_to_report(resource: Any) -> None:
     story.finish()
 
     assert story.simulation.cache.list(resource)
+
+
+def an_hpa() -> Any:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "d", "namespace": "default"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 5},
+    }
+
+
+def test_an_autoscaler_that_leaves_its_bounds_is_found_and_a_user_who_does_is_not() -> None:
+    watched = Watched()
+    deployment = watched.world.create(a_deployment())
+    watched.world.create(an_hpa())
+    watched.autoscaler.scale(deployment, 5)
+    watched.world.scale(deployment, 9)
+    assert not watched.found
+
+    watched.autoscaler.scale(deployment, 6)
+    assert watched.found == ["replicas-within-bounds"]

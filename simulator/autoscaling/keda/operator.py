@@ -27,7 +27,7 @@ from simulator.autoscaling.keda.executor import Polled, Seen, refused, request_s
 from simulator.autoscaling.keda.fallback import MetricError, MetricTarget, answer
 from simulator.autoscaling.keda.kafka import BrokerError, KafkaConfig, KafkaTrigger
 from simulator.autoscaling.keda.metadata import MetadataError
-from simulator.autoscaling.keda.triggers import external_metric
+from simulator.autoscaling.keda.triggers import QUEUES, RESOURCES, external_metric
 from simulator.cluster.api import ApiWorld
 from simulator.controllers.objects import (
     annotations_of,
@@ -45,15 +45,6 @@ from simulator.workloads.ports import Broker
 
 FINALIZER = "finalizer.keda.sh"
 POLLING_INTERVAL_S = 30
-_RESOURCES = ("cpu", "memory")
-# The metadata that names the queue, and the one above which a trigger is active.
-_QUEUES: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "aws-sqs-queue": (("queueURL",), "activationQueueLength"),
-    "nats-jetstream": (("stream", "consumer"), "activationLagThreshold"),
-    "postgresql": (("query",), "activationTargetQueryValue"),
-    "rabbitmq": (("queueName",), "activationValue"),
-    "redis": (("listName",), "activationListLength"),
-}
 
 
 @dataclass(slots=True)
@@ -239,7 +230,7 @@ class KedaOperator:
             is_error |= value is None
             if is_active:
                 active.add(trigger.target.name)
-        only_resources = all(t["type"] in _RESOURCES for t in spec["triggers"])
+        only_resources = all(t["type"] in RESOURCES for t in spec["triggers"])
         polled = Polled(
             bool(active) or (only_resources and not is_error), is_error, frozenset(active)
         )
@@ -306,7 +297,7 @@ class KedaOperator:
         triggers = []
         for index, spec in enumerate(applied.spec["triggers"]):
             type_, metadata = spec["type"], spec.get("metadata") or {}
-            if type_ in _RESOURCES:
+            if type_ in RESOURCES:
                 continue
             try:
                 metric = external_metric(
@@ -333,10 +324,9 @@ class KedaOperator:
                 return lag.value, lag.is_active
 
             return kafka
-        if type_ not in _QUEUES:
-            known = ", ".join(sorted((*_QUEUES, *_RESOURCES, "kafka")))
-            raise MetadataError("type", f'"{type_}" has no model in scenarios; known: {known}')
-        keys, activation_key = _QUEUES[type_]
+        if type_ not in QUEUES:
+            raise MetadataError("type", f'"{type_}" has no model in scenarios')
+        keys, activation_key = QUEUES[type_]
         name = "/".join(metadata[key] for key in keys)
         activation = float(metadata.get(activation_key, 0))
 

@@ -20,6 +20,18 @@ from simulator.autoscaling.keda.metadata import (
     required,
 )
 
+RESOURCES = ("cpu", "memory")
+# The metadata that names the queue, and the one above which a trigger is active.
+QUEUES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "aws-sqs-queue": (("queueURL",), "activationQueueLength"),
+    "nats-jetstream": (("stream", "consumer"), "activationLagThreshold"),
+    "postgresql": (("query",), "activationTargetQueryValue"),
+    "rabbitmq": (("queueName",), "activationValue"),
+    "redis": (("listName",), "activationListLength"),
+}
+# What a scenario can play; of the others only the metric is known.
+MODELLED: Final = tuple(sorted((*QUEUES, *RESOURCES, "kafka")))
+
 # Name of the metric without the trigger's index, and the target.
 _Read: TypeAlias = Callable[[Mapping[str, str], str], tuple[str, float]]
 
