@@ -129,7 +129,7 @@ def markdown(compared: Compared) -> str:
         lines.append(
             f"| {c.variant} | {c.metric} | {number(c.baseline_mean)} "
             f"| {over}{number(c.variant_mean)} "
-            f"| {c.difference:+.4g} ({number(c.low)} … {number(c.high)}) "
+            f"| {signed(c.difference)} ({number(c.low)} … {number(c.high)}) "
             f"| ± {number(c.margin)} | {c.p:.2g} | **{c.claim}**{remark} |"
         )
     correlations = [c.correlation for c in compared.comparisons if c.correlation is not None]
@@ -155,5 +155,10 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def signed(value: float) -> str:
+    """The same with its sign."""
+    return ("" if value < 0 else "+") + number(value)
+
+
 def _brief(c: Comparison) -> str:
-    return f"{c.metric} ({c.difference:+.4g}, {number(c.low)} … {number(c.high)})"
+    return f"{c.metric} ({signed(c.difference)}, {number(c.low)} … {number(c.high)})"
