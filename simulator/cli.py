@@ -12,8 +12,13 @@ import typer
 
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
+from simulator.experiments.ledger import Ledger
 from simulator.experiments.progress import progress
-from simulator.experiments.requests import read_request
+from simulator.experiments.requests import read_request, read_sweep
+from simulator.experiments.results import write_results
+from simulator.experiments.runs import dask, local
+from simulator.experiments.sweeping import markdown as sweep_markdown
+from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.inputs import BadInputError
 from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
@@ -106,15 +111,15 @@ def compare(
     try:
         request = read_request(file, variant or [], primary or [], seeds)
         total = len(request.seeds) * (1 + len(request.variants))
-        with progress(total, "runs") as advance:
+        with progress(total, "runs") as bar:
             compared = compare_variants(
                 file,
                 request.baseline,
                 request.variants,
                 seeds=request.seeds,
                 primary=request.primary,
-                workers=workers or os.cpu_count() or 1,
-                on_done=lambda _: advance(),
+                pool=local(workers or os.cpu_count() or 1),
+                on_done=lambda _: bar.advance(),
             )
         text = to_markdown(compared)
         if markdown is not None:
@@ -124,6 +129,66 @@ def compare(
     typer.echo(text, nl=False)
     if compared.outcome:
         raise typer.Exit(compared.outcome)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is varied: PARAM=VALUE,VALUE or PATH=VALUE,VALUE; all combinations of "
+            "several. Instead of what the scenario says.",
+            metavar="AXIS",
+        ),
+    ] = None,
+    minimize: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric of which less is better: orders.lag.max.", metavar="METRIC"),
+    ] = None,
+    maximize: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric of which more is better.", metavar="METRIC"),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Runs of each combination.", min=SEEDS_MIN, metavar="N")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes; 0: one for each core.", min=0, metavar="N")
+    ] = 0,
+    dask_address: Annotated[
+        str | None,
+        typer.Option("--dask", help="Run on this Dask cluster instead.", metavar="ADDRESS"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep every run in this folder, and go on from those in it: runs.jsonl, then "
+            "runs.parquet, sweep.json and sweep.md.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+) -> None:
+    """Run all combinations of some values; show what is worth its price, and what flaps."""
+    try:
+        plan = read_sweep(file, vary or [], minimize or [], maximize or [], seeds)
+        pool = dask(dask_address) if dask_address else local(workers or os.cpu_count() or 1)
+        ledger = Ledger(out) if out is not None else None
+        with progress(0, "runs") as bar:
+            swept = run_sweep(
+                file,
+                plan,
+                pool,
+                ledger=ledger,
+                on_total=bar.expect,
+                on_done=lambda _: bar.advance(),
+            )
+        text = sweep_markdown(swept)
+        if out is not None:
+            write_results(out, swept, text)
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
 
 
 @app.command()

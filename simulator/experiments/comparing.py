@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from statistics import fmean
 
-from simulator.experiments.runs import Run, Variant, run_all
+from simulator.experiments.runs import Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, Claim, Comparison, compare, holm
 from simulator.scenario.settings import PrimarySpec
 
@@ -53,7 +53,7 @@ def compare_variants(
     *,
     seeds: Sequence[int],
     primary: Mapping[str, PrimarySpec],
-    workers: int,
+    pool: Pool,
     on_done: Callable[[Run], None] = lambda _: None,
 ) -> Compared:
     """Runs baseline and variants under the same seeds and judges the primary metrics.
@@ -62,11 +62,8 @@ def compare_variants(
         BadInputError: The scenario or a variant cannot be used, or a metric does not exist.
     """
     loaded = baseline.load(path)
-    for variant in variants:
-        variant.load(path)  # what is wrong is said before the first run
-    runs = run_all(
-        path, [baseline, *variants], seeds, sorted(primary), workers=workers, on_done=on_done
-    )
+    jobs = jobs_of(path, [baseline, *variants], seeds, sorted(primary))
+    runs = run_all(jobs, pool, on_done=on_done)
     by_variant: dict[str, list[Run]] = {}
     for run in runs:
         by_variant.setdefault(run.variant, []).append(run)

@@ -6,11 +6,12 @@ over time, summed up between warm-up and drain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import pairwise
 
 from simulator.experiments.verdicts import Observation
 from simulator.inputs import BadInputError
-from simulator.kernel import Us
+from simulator.kernel import SECOND_US, Us
 from simulator.run import Result
 from simulator.series import Recorder, Series
 
@@ -46,22 +47,33 @@ def quantile(series: Series, share: float, from_us: Us, to_us: Us) -> float:
     return spans[-1][0]
 
 
-def measures_of(recorder: Recorder) -> Iterable[str]:
-    """Every measure that a run with these series has."""
-    yield from _COUNTS
-    for name in recorder.names():
-        yield from (f"{name}.{how}" for how in _SUMS)
+def flaps(series: Series, from_us: Us, to_us: Us) -> int:
+    """How often a number turned: up and soon down again, or the reverse.
+
+    What the HPA's documentation calls thrashing. Soon is within 10 minutes, twice its default
+    stabilization window.
+    """
+    values = [(begin, value) for begin, _, value in series.spans(from_us, to_us)]
+    turns, before = 0, (from_us, 0.0)  # when it last changed, and by how much
+    for (_, old), (at_us, new) in pairwise(values):
+        step = new - old
+        if step * before[1] < 0 and at_us - before[0] <= FLAP_WITHIN_US:
+            turns += 1
+        before = at_us, step
+    return turns
 
 
 def _quantile(share: float) -> Callable[[Series, Us, Us], float]:
     return lambda series, from_us, to_us: quantile(series, share, from_us, to_us)
 
 
+FLAP_WITHIN_US = 600 * SECOND_US
 _COUNTS = ("evictions", "restarts", "writes")
 _SUMS: dict[str, Callable[[Series, Us, Us], float]] = {
     "mean": Series.mean,
     "max": Series.max,
     "min": lambda series, a, b: min(value for _, _, value in series.spans(a, b)),
+    "flaps": lambda series, a, b: float(flaps(series, a, b)),
     "last": lambda series, _, b: series.at(b),
     "p50": _quantile(0.5),
     "p90": _quantile(0.9),

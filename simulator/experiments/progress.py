@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+@dataclass(slots=True)
+class Bar:
+    """How much of it is done."""
+
+    _progress: Progress
+    _task: TaskID
+    _total: int
+
+    def expect(self, more: int) -> None:
+        """There is more to be done than was known."""
+        self._total += more
+        self._progress.update(self._task, total=self._total)
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._progress.advance(self._task)
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Shows how much of ``total`` is done; the function it gives counts one more."""
+def progress(total: int, what: str) -> Iterator[Bar]:
+    """Shows how much of ``total`` is done."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        yield Bar(shown, shown.add_task(what, total=total), total)

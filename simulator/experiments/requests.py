@@ -1,4 +1,4 @@
-"""What the command line asks to be compared, read together with the scenario."""
+"""What the command line asks for, read together with the scenario."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from simulator.experiments.runs import Variant
+from simulator.experiments.sweeping import Axis, Plan
 from simulator.inputs import BadInputError
 from simulator.scenario import Scenario, load
-from simulator.scenario.settings import CompareSpec, PrimarySpec, Setting
+from simulator.scenario.settings import CompareSpec, Objective, PrimarySpec, Setting, SweepSpec
 
 AS_IT_IS = Variant("as it is")
 
@@ -54,6 +55,52 @@ def read_request(
         raise BadInputError(problems)
     count = seeds or spec.seeds
     return Request(baseline, others, tuple(range(scenario.seed, scenario.seed + count)), metrics)
+
+
+def read_sweep(
+    path: Path,
+    vary: Sequence[str],
+    minimize: Sequence[str],
+    maximize: Sequence[str],
+    seeds: int | None,
+) -> Plan:
+    """Completes what was asked by what the scenario says under ``sweep``.
+
+    Raises:
+        BadInputError: With everything that is wrong or missing.
+    """
+    scenario = load(path).scenario
+    spec = scenario.sweep or SweepSpec()
+    problems: list[str] = []
+    axes = [_read(_axis, scenario, text, "--vary", problems) for text in vary] or [
+        _as_axis(scenario, name, values) for name, values in spec.vary.items()
+    ]
+    objectives = {name: Objective() for name in minimize}
+    objectives |= {name: Objective(more_is_better=True) for name in maximize}
+    objectives = objectives or spec.objectives
+    if not axes:
+        problems.append(f"{path}: nothing to vary; say what with --vary PARAM=VALUE,VALUE")
+    if not objectives:
+        problems.append(f"{path}: no metric to judge by; name one with --minimize METRIC")
+    if problems:
+        raise BadInputError(problems)
+    many = tuple(range(scenario.seed, scenario.seed + (seeds or spec.seeds)))
+    return Plan(tuple(axes), objectives, many, spec.flaps_per_hour)
+
+
+def _axis(scenario: Scenario, text: str) -> Axis:
+    name, equals, values = text.partition("=")
+    read = yaml.safe_load(f"[{values}]")
+    if not equals or not read:
+        raise ValueError("expected PARAM=VALUE,VALUE or PATH=VALUE,VALUE")
+    return _as_axis(scenario, name, read)
+
+
+def _as_axis(scenario: Scenario, name: str, values: Sequence[object]) -> Axis:
+    texts = [
+        f"{name}={yaml.safe_dump(v, default_flow_style=True).split(chr(10))[0]}" for v in values
+    ]
+    return Axis(name, tuple(_variant(scenario, text) for text in texts))
 
 
 def _sides(

@@ -1,19 +1,23 @@
-"""Many runs at once, over local processes; the results do not depend on how many."""
+"""Many runs at once, over local processes or a Dask cluster; the results do not depend on which."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from simulator.experiments.measures import measure
 from simulator.experiments.verdicts import Observation
+from simulator.inputs import BadInputError
 from simulator.run import Simulation
 from simulator.scenario import LoadedScenario, load
 from simulator.scenario.settings import Setting
@@ -43,51 +47,120 @@ class Run:
     log_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run to be made, wherever: it carries the scenario, not the name of a file."""
+
+    variant: str
+    seed: int
+    measures: tuple[str, ...]
+    pickled: bytes  # a LoadedScenario
+
+    @property
+    def loaded(self) -> LoadedScenario:
+        """The scenario."""
+        loaded: LoadedScenario = pickle.loads(self.pickled)  # noqa: S301  our own, see jobs_of
+        return loaded
+
+    def run(self) -> Run:
+        """Makes the run. Raises BadInputError."""
+        quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+        structlog.configure(wrapper_class=quiet)
+        loaded = self.loaded
+        simulation = Simulation(loaded, seed=self.seed)
+        result = simulation.run()
+        clock = loaded.scenario.clock
+        from_us, to_us = clock.warmup, loaded.scenario.duration - clock.drain
+        measured = {
+            name: measure(name, result, simulation.recorder, from_us, to_us)
+            for name in self.measures
+        }
+        return Run(self.variant, self.seed, measured, result.failures, result.log_hash)
+
+
+class Pool(Protocol):
+    """Something that runs jobs, several at a time."""
+
+    def __call__(self, jobs: Sequence[Job]) -> AbstractContextManager[Iterable[Run]]:
+        """The runs as they get done, in any order; leaving the context gives up the rest."""
+
+
+def local(workers: int) -> Pool:
+    """Processes of this machine; with one, this process itself."""
+
+    @contextmanager
+    def here(jobs: Sequence[Job]) -> Iterator[Iterable[Run]]:
+        yield map(Job.run, jobs)
+
+    @contextmanager
+    def processes(jobs: Sequence[Job]) -> Iterator[Iterable[Run]]:
+        # Spawned, not forked: the parent may have threads, and every worker begins alike.
+        pool: Executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        try:
+            yield (done.result() for done in as_completed(pool.submit(j.run) for j in jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    return here if workers == 1 else processes
+
+
+def dask(address: str) -> Pool:
+    """The workers of a Dask cluster, each of which has this package installed.
+
+    Raises:
+        BadInputError: ``distributed`` is not installed; from the pool, when nobody answers.
+    """
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        message = "--dask needs the package distributed: pip install 'prism-operator[sim,dask]'"
+        raise BadInputError([message]) from None
+
+    @contextmanager
+    def cluster(jobs: Sequence[Job]) -> Iterator[Iterable[Run]]:
+        try:
+            client = distributed.Client(address, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise BadInputError(
+                [f"--dask {address}: no scheduler answers there: {error}"]
+            ) from None
+        with client, client.as_current():
+            futures = client.map(Job.run, jobs, pure=False)
+            try:
+                yield (done.result() for done in distributed.as_completed(futures))
+            finally:
+                client.cancel(futures)
+
+    return cluster
+
+
+def jobs_of(
+    path: Path, variants: Sequence[Variant], seeds: Sequence[int], measures: Sequence[str]
+) -> list[Job]:
+    """Every variant under every seed, by variant, then seed.
+
+    Raises:
+        BadInputError: A variant cannot be used.
+    """
+    return [
+        Job(variant.name, seed, tuple(measures), pickled)
+        for variant in variants
+        for pickled in [pickle.dumps(variant.load(path))]
+        for seed in seeds
+    ]
+
+
 def run_all(
-    path: Path,
-    variants: Sequence[Variant],
-    seeds: Sequence[int],
-    measures: Sequence[str],
-    *,
-    workers: int,
-    on_done: Callable[[Run], None] = lambda _: None,
+    jobs: Sequence[Job], pool: Pool, *, on_done: Callable[[Run], None] = lambda _: None
 ) -> list[Run]:
-    """Runs every variant under every seed; by variant, then seed.
+    """Runs them all; in the order of the jobs, whoever was done first.
 
     Raises:
         BadInputError: A run did what the API server refuses, or has no such measure.
     """
-    jobs = [(path, variant, seed, tuple(measures)) for variant in variants for seed in seeds]
-    runs: list[Run] = []
-    if workers == 1:
-        results: Iterable[Run] = map(_run, jobs)
-    else:
-        # Spawned, not forked: the parent may have threads, and every worker begins alike.
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-        results = pool.map(_run, jobs, chunksize=1)
-    try:
+    runs: dict[tuple[str, int], Run] = {}
+    with pool(jobs) as results:
         for run in results:
-            runs.append(run)
+            runs[run.variant, run.seed] = run
             on_done(run)
-    finally:
-        if workers != 1:
-            pool.shutdown(cancel_futures=True)
-    return runs
-
-
-def _run(job: tuple[Path, Variant, int, tuple[str, ...]]) -> Run:
-    path, variant, seed, measures = job
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)
-    loaded = variant.load(path)
-    simulation = Simulation(loaded, seed=seed)
-    result = simulation.run()
-    clock = loaded.scenario.clock
-    from_us, to_us = clock.warmup, loaded.scenario.duration - clock.drain
-    return Run(
-        variant.name,
-        seed,
-        {name: measure(name, result, simulation.recorder, from_us, to_us) for name in measures},
-        result.failures,
-        result.log_hash,
-    )
+    return [runs[job.variant, job.seed] for job in jobs]

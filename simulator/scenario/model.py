@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from simulator.scenario.claims import Expectation
 from simulator.scenario.cluster import ClockSpec, ClusterSpec, OperatorSpec
-from simulator.scenario.settings import CompareSpec, ParamSpec, Value
+from simulator.scenario.settings import CompareSpec, ParamSpec, SweepSpec, Value
 from simulator.scenario.timeline import Event
 from simulator.scenario.values import Duration, Strict
 from simulator.scenario.workloads import WorkloadSpec
@@ -28,6 +28,7 @@ class Scenario(Strict):
     params: dict[str, ParamSpec] = Field(default_factory=dict)
     variants: dict[str, dict[str, Value]] = Field(default_factory=dict)
     compare: CompareSpec | None = None
+    sweep: SweepSpec | None = None
 
     @field_validator("expect")
     @classmethod
@@ -66,13 +67,12 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _params_exist(self) -> Scenario:
-        for variant, values in self.variants.items():
-            for name in values:
-                if name not in self.params:
-                    known = ", ".join(self.params) or "none"
-                    raise ValueError(
-                        f'variant "{variant}": "{name}" is not a param (there are: {known})'
-                    )
+        used = [(f'variant "{v}"', name) for v, values in self.variants.items() for name in values]
+        used += [("sweep.vary", name) for name in (self.sweep.vary if self.sweep else ())]
+        for where, name in used:
+            if name not in self.params:
+                known = ", ".join(self.params) or "none"
+                raise ValueError(f'{where}: "{name}" is not a param (there are: {known})')
         baseline = self.compare.baseline if self.compare else None
         if baseline is not None and baseline not in self.variants:
             known = ", ".join(self.variants) or "none"

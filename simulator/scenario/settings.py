@@ -91,6 +91,26 @@ class CompareSpec(Strict):
     primary: dict[str, PrimarySpec] = Field(default_factory=dict)
 
 
+class Objective(Strict):
+    """A metric that a sweep looks at."""
+
+    more_is_better: bool = False
+
+
+class SweepSpec(Strict):
+    """What ``prism-sim sweep`` does without being told.
+
+    ``vary`` names params of the scenario with the values to be tried, all combinations of them;
+    ``objectives`` what to be judged by. More than ``flapsPerHour`` turns of the replicas of its
+    workloads make a combination one that flaps.
+    """
+
+    vary: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    seeds: int = Field(default=10, ge=2, le=10_000)
+    objectives: dict[str, Objective] = Field(default_factory=dict)
+    flaps_per_hour: float = Field(default=4.0, ge=0)
+
+
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?)\s*(%|ms|s|m|h|)")
 _UNITS = {"%": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 

@@ -9,7 +9,7 @@ from prism_operator.api.meta import Json
 from simulator.cli import app
 from simulator.experiments.comparing import Outcome, compare_variants, markdown, sentence
 from simulator.experiments.requests import AS_IT_IS, read_request
-from simulator.experiments.runs import Variant, run_all
+from simulator.experiments.runs import Variant, jobs_of, local, run_all
 from simulator.inputs import BadInputError
 from simulator.scenario import load
 from simulator.scenario.settings import PrimarySpec, Setting
@@ -152,7 +152,7 @@ def test_a_variant_that_breaks_an_expectation_is_named(tmp_path: Path) -> None:
         [nowhere],
         seeds=(1, 2),
         primary={"evictions": PrimarySpec(margin=1)},
-        workers=1,
+        pool=local(1),
     )
     assert "nowhere breaks an expectation in 2 of 2 seeds" in markdown(compared)
     assert sentence(compared).startswith("nowhere against as it is: equivalent in evictions")
@@ -162,7 +162,8 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     path = a_file(tmp_path)
     variants = [Variant("two", {"replicas": 2}), Variant("three", {"replicas": 3})]
 
-    one, two = (run_all(path, variants, (1, 2), ("writes",), workers=workers) for workers in (1, 2))
+    jobs = jobs_of(path, variants, (1, 2), ("writes",))
+    one, two = (run_all(jobs, local(workers)) for workers in (1, 2))
     assert one == two
     assert [(run.variant, run.seed) for run in one] == [
         ("two", 1),
