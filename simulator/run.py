@@ -23,6 +23,7 @@ from simulator.autoscaling.keda.crds import keda_crds
 from simulator.autoscaling.keda.operator import KedaOperator
 from simulator.autoscaling.metrics import ClusterMetrics
 from simulator.checkers import all_checkers
+from simulator.checkers.offsets import EveryOffsetOnce
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
 from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
@@ -220,8 +221,15 @@ class Simulation:
         spec = self.scenario.cluster.autoscaling
         self._started_us = self.clock.unix_us() - self.kernel.now_us
         self.workloads = Workloads(
-            self.kernel, self.cache, self.recorder, self.scenario.workloads, self._started_us
+            self.kernel,
+            self.cache,
+            self.recorder,
+            self.scenario.workloads,
+            self._started_us,
+            self._streams,
+            self._loaded.surroundings,
         )
+        self._books = [EveryOffsetOnce(topic) for topic in self.workloads.topics]
         self.keda = KedaOperator(self._world("keda-operator"), self.workloads)
         self._hpas = PodAutoscalers(
             self._world(CONTROLLER_MANAGER, "horizontal-pod-autoscaler"),
@@ -300,8 +308,10 @@ class Simulation:
         """
         began = perf_counter()  # how long it took, never what happens
         self.kernel.run_until(self.scenario.duration)
-        self.workloads.advance()
+        self.workloads.finish()
         self._check()
+        for books in self._books:
+            self._note(books.name, books.violations())
         self.judges.finish()
         return self._result(perf_counter() - began)
 
@@ -391,12 +401,14 @@ class Simulation:
         """Cuts nodes off."""
         for name in names:
             self.kubelets.lose(name)
+            self.workloads.node_lost(name)
             self._tell("lost", f"Node {name}")
         self._manager.wake()
 
     def _recover(self, name: str) -> None:
         self._tell("back", f"Node {name}")
         self.kubelets.recover(name)
+        self.workloads.node_back(name)
 
     def _changed(self, change: Change) -> None:
         """Tells everybody about a write, within the write."""

@@ -1,7 +1,9 @@
 """Numbers of one run, by name: what variants are compared in.
 
 ``evictions``, ``restarts`` and ``writes`` count; ``orders.lag.max`` is a number that was recorded
-over time, summed up between warm-up and drain.
+over time, summed up between warm-up and drain. Where a number belongs to messages rather than to
+time, ``orders.delay.p99`` is a percentile of messages that came in between; it is censored where
+too many of them were not done when the run ended.
 """
 
 from __future__ import annotations
@@ -25,6 +27,15 @@ def measure(name: str, result: Result, recorder: Recorder, from_us: Us, to_us: U
     if name in _COUNTS:
         return Observation(float(getattr(result, name)))
     series_name, _, how = name.rpartition(".")
+    distribution = recorder.get_distribution(series_name)
+    if distribution is not None and (how == "mean" or how in _SHARES):
+        share = _SHARES.get(how)
+        found = (
+            distribution.mean(from_us, to_us)
+            if share is None
+            else distribution.quantile(share, from_us, to_us)
+        )
+        return Observation(*found)
     series, sum_up = recorder.get(series_name), _SUMS.get(how)
     if series is None or sum_up is None:
         raise BadInputError(
@@ -68,6 +79,7 @@ def _quantile(share: float) -> Callable[[Series, Us, Us], float]:
 
 
 FLAP_WITHIN_US = 600 * SECOND_US
+_SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _COUNTS = ("evictions", "restarts", "writes")
 _SUMS: dict[str, Callable[[Series, Us, Us], float]] = {
     "mean": Series.mean,
@@ -75,8 +87,5 @@ _SUMS: dict[str, Callable[[Series, Us, Us], float]] = {
     "min": lambda series, a, b: min(value for _, _, value in series.spans(a, b)),
     "flaps": lambda series, a, b: float(flaps(series, a, b)),
     "last": lambda series, _, b: series.at(b),
-    "p50": _quantile(0.5),
-    "p90": _quantile(0.9),
-    "p95": _quantile(0.95),
-    "p99": _quantile(0.99),
+    **{name: _quantile(share) for name, share in _SHARES.items()},
 }

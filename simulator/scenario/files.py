@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from prism_operator.documents import Document, Location, location_of
 from simulator.autoscaling.keda.triggers import MODELLED
 from simulator.inputs import BadInputError, load_documents
 from simulator.scenario.model import Scenario
+from simulator.scenario.rates import Surroundings, Trace, TraceSpec
 from simulator.scenario.settings import Setting, changed
+from simulator.scenario.traces import read_trace
 from simulator.scenario.values import BY_KIND, shown
 
 
@@ -46,11 +48,18 @@ class LoadedScenario:
     path: Path
     scenario: Scenario
     manifests: Mapping[str, tuple[Manifest, ...]]
+    traces: Mapping[TraceSpec, Trace] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The file's name without its ending."""
         return self.path.stem
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What the courses of its workloads need to know."""
+        scenario = self.scenario
+        return Surroundings(scenario.clock.start, scenario.duration, self.traces.__getitem__)
 
 
 def load(
@@ -95,9 +104,23 @@ def load(
             for manifest in objects
             for problem in _unmodelled_triggers(manifest.document, manifest.obj, ())
         ]
+    traces: dict[TraceSpec, Trace] = {}
+    for spec in _traces_of(scenario):
+        try:
+            traces[spec] = read_trace(path.parent / spec.file, spec)
+        except BadInputError as error:
+            problems += error.problems
     if problems:
         raise BadInputError(problems)
-    return LoadedScenario(path, scenario, manifests)
+    return LoadedScenario(path, scenario, manifests, traces)
+
+
+def _traces_of(scenario: Scenario) -> list[TraceSpec]:
+    courses = [course for work in scenario.workloads.values() for course in work.courses]
+    courses += [
+        course for event in scenario.timeline if event.load for course in event.load.courses
+    ]
+    return list(dict.fromkeys(trace for course in courses for trace in course.traces()))
 
 
 def _unmodelled_triggers(document: Document, value: Any, where: Location) -> Iterator[str]:

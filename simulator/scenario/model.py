@@ -63,6 +63,8 @@ class Scenario(Strict):
                 raise ValueError(f'load: "{event.load.of}" is no workload (there are: {known})')
             if (workload.cpu is None) != (event.load.cores is None):
                 raise ValueError(f'load: cores are for workloads with cpu, see "{event.load.of}"')
+            if any(course.noise != "none" for course in event.load.courses):
+                raise ValueError("load: noise is said in the workload, for all of its courses")
         return timeline
 
     @model_validator(mode="after")

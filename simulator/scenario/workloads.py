@@ -2,66 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from prism_operator.api.meta import DEPLOYMENT, Ref
-from simulator.scenario.values import Strict, Target, exactly_one
+from simulator.scenario.rates import ZERO, Course, PerSecond, RateSpec
+from simulator.scenario.values import Duration, Strict, Target, TimeSpan, exactly_one, fixed
+
+
+class SkewSpec(Strict):
+    """Keys that are not spread evenly: the partition of rank r gets as r^−zipf."""
+
+    zipf: float = Field(ge=0, le=4)
 
 
 class KafkaSpec(Strict):
-    """A topic and the consumer group that reads it."""
+    """A topic and the consumer group that reads it. The defaults are Kafka's."""
 
     topic: str
     group: str
     partitions: int = Field(ge=1, le=10_000)
+    skew: SkewSpec | None = None
+    protocol: Literal["eager", "cooperative", "kip848"] = "cooperative"
+    session_timeout: Duration = 45_000_000
+    heartbeat: Duration | None = None  # 3 s; 5 s of kip848
+    initial_delay: Duration = 3_000_000
+    commit: Duration = 5_000_000
+    retention: Duration = 604_800_000_000
+
+    @model_validator(mode="after")
+    def _positive(self) -> KafkaSpec:
+        for name in ("session_timeout", "heartbeat", "commit", "retention"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name}: expected more than 0s")
+        return self
 
 
 class QueueSpec(Strict):
     """Another queue, by the name under which a KEDA trigger of that type asks for it.
 
     nats-jetstream: stream/consumer; aws-sqs-queue: queueURL; rabbitmq: queueName; redis: listName;
-    postgresql: query.
+    postgresql: query. ``returnsAfter``: when messages of a dead pod come back (ack wait, visibility
+    timeout); ``holds``: how many a pod has at a time (prefetch).
     """
 
     type: Literal["nats-jetstream", "aws-sqs-queue", "rabbitmq", "redis", "postgresql"]
     name: str
-
-
-class BacklogSpec(Strict):
-    """Messages that arrive, and how many a ready pod works off; per second."""
-
-    kafka: KafkaSpec | None = None
-    queue: QueueSpec | None = None
-    arrivals_per_s: float = Field(default=0.0, ge=0)
-    per_pod_per_s: float = Field(default=0.0, ge=0)
+    returns_after: Duration | None = None
+    holds: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _one_queue(self) -> BacklogSpec:
-        exactly_one(self, ("kafka", "queue"))
+    def _can_return(self) -> QueueSpec:
+        if self.returns_after is not None and self.type == "redis":
+            raise ValueError("returnsAfter: what is popped from a redis list does not come back")
+        return self
+
+
+class PerPodSpec(Strict):
+    """What pods do a second: each its own between two bounds, or all the same, of a range."""
+
+    min: PerSecond | None = None
+    max: PerSecond | None = None
+    range: tuple[PerSecond, PerSecond] | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> PerPodSpec:
+        if (self.range is None) == (self.min is None) or (self.min is None) != (self.max is None):
+            raise ValueError("expected min and max, or range")
+        low, high = self.bounds
+        if low > high:
+            raise ValueError(f"expected bounds in order, got {low:g} and {high:g}")
         return self
 
     @property
-    def address(self) -> tuple[str, str]:
-        """The type of the trigger that looks at it, and the queue's name there."""
-        if self.kafka is not None:
-            return "kafka", f"{self.kafka.topic}/{self.kafka.group}"
-        return (self.queue.type, self.queue.name) if self.queue else ("", "")
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest."""
+        return self.range or (self.min or 0.0, self.max or 0.0)
+
+
+def _per_pod(value: object) -> Any:
+    if isinstance(value, Mapping | PerPodSpec):
+        return value
+    return {"min": value, "max": value}
+
+
+class ConsumerSpec(Strict):
+    """How a ready pod works: messages a second, how long until it begins, CPU for each."""
+
+    rate: Annotated[PerPodSpec, BeforeValidator(_per_pod)]
+    start: TimeSpan = fixed("0s")
+    cpu_ms: float = Field(default=0.0, ge=0)
 
 
 class WorkloadSpec(Strict):
-    """Work for the pods of ``target``: a PrismPattern or a Deployment."""
+    """Work for the pods of ``target``: a PrismPattern or a Deployment.
+
+    Messages of a ``kafka`` topic or another ``queue``, which are produced and consumed; or ``cpu``.
+    """
 
     target: Target
-    backlog: BacklogSpec | None = None
+    kafka: KafkaSpec | None = None
+    queue: QueueSpec | None = None
+    produce: Course = ZERO
+    consumer: ConsumerSpec | None = None
     cpu: CpuSpec | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> WorkloadSpec:
-        exactly_one(self, ("backlog", "cpu"))
+        exactly_one(self, ("kafka", "queue", "cpu"))
         if self.target.resource.kind not in ("Deployment", "PrismPattern"):
             raise ValueError(f"target: expected Deployment or PrismPattern, got {self.target}")
+        if self.cpu is not None and self.model_fields_set & {"produce", "consumer"}:
+            raise ValueError("produce and consumer are for messages, not for cpu")
         return self
 
     @property
@@ -70,31 +124,43 @@ class WorkloadSpec(Strict):
         return Ref(DEPLOYMENT, self.target.namespace, self.target.name)
 
     @property
-    def cores(self) -> float:
-        """CPU time a second in the beginning."""
-        return self.cpu.cores if self.cpu else 0.0
+    def address(self) -> tuple[str, str]:
+        """The type of the trigger that looks at it, and the queue's name there."""
+        if self.kafka is not None:
+            return "kafka", f"{self.kafka.topic}/{self.kafka.group}"
+        return (self.queue.type, self.queue.name) if self.queue else ("", "")
+
+    @property
+    def courses(self) -> tuple[RateSpec, ...]:
+        """Everything in it that has a course over time."""
+        return (self.produce, *((self.cpu.cores,) if self.cpu else ()))
 
 
 class CpuSpec(Strict):
     """Cores of work, shared evenly by the ready pods."""
 
-    cores: float = Field(ge=0)
+    cores: Course
 
 
 class LoadAction(Strict):
     """The work changes: at another rate, some at once, all done, or its broker is gone or back."""
 
     of: str
-    arrivals_per_s: float | None = Field(default=None, ge=0)
+    produce: Course | None = None
     add: int | None = Field(default=None, ge=0)
     commit_all: bool | None = None
     broker: Literal["down", "up"] | None = None
-    cores: float | None = Field(default=None, ge=0)
+    cores: Course | None = None
 
     @model_validator(mode="after")
     def _one_change(self) -> LoadAction:
-        exactly_one(self, ("arrivals_per_s", "add", "commit_all", "broker", "cores"))
+        exactly_one(self, ("produce", "add", "commit_all", "broker", "cores"))
         return self
+
+    @property
+    def courses(self) -> tuple[RateSpec, ...]:
+        """Everything in it that has a course over time."""
+        return tuple(course for course in (self.produce, self.cores) if course is not None)
 
 
 WorkloadSpec.model_rebuild()

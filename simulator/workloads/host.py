@@ -12,11 +12,15 @@ from simulator.cluster.api import Cache
 from simulator.controllers.objects import is_deleting, is_ready, node_of, owner_ref
 from simulator.controllers.world import Change
 from simulator.kernel import SECOND_US, Kernel, Us
+from simulator.randomness import Streams
+from simulator.scenario.rates import Surroundings
 from simulator.scenario.workloads import LoadAction, WorkloadSpec
-from simulator.series import Recorder
-from simulator.workloads.backlog import Backlog
+from simulator.series import Recorder, Series
+from simulator.workloads.building import Builder
 from simulator.workloads.cpu import CpuLoad
+from simulator.workloads.kafka import KafkaTopic
 from simulator.workloads.ports import Member
+from simulator.workloads.queues import Queue
 
 
 class Workloads:
@@ -29,113 +33,148 @@ class Workloads:
         recorder: Recorder,
         specs: Mapping[str, WorkloadSpec],
         started_us: Us,
+        streams: Streams,
+        around: Surroundings,
     ) -> None:
         self._kernel, self._cache, self._started_us = kernel, cache, started_us
-        self._queues: dict[str, Backlog] = {}
-        self._loads: dict[str, CpuLoad] = {}
-        self._named: dict[tuple[str, str], Backlog] = {}  # by kind of trigger and name of the queue
-        self._of: dict[Ref, list[Backlog | CpuLoad]] = {}  # by Deployment
+        self._around = around
+        self._uses_cpu = any(
+            spec.cpu or (spec.consumer and spec.consumer.cpu_ms) for spec in specs.values()
+        )
+        self._all: dict[str, KafkaTopic | Queue | CpuLoad] = {}
+        self._topics: dict[str, KafkaTopic] = {}  # by topic/group
+        self._queues: dict[tuple[str, str], Queue] = {}  # by kind of trigger and name
+        self._of: dict[Ref, list[KafkaTopic | Queue | CpuLoad]] = {}  # by Deployment
         self._deployment_of: dict[str, Ref] = {}  # by the uid of a ReplicaSet
-        self._members: dict[str, Ref] = {}  # pods at work, and their Deployments
-        self._replicas = {
-            spec.deployment: (
+        self._members: dict[str, tuple[Ref, Member]] = {}  # pods that are ready, by uid
+        self._cut_off: set[str] = set()  # those of them on a node that is
+        self._replicas: dict[Ref, list[tuple[Series, Series]]] = {}
+        for name, spec in sorted(specs.items()):
+            both = (
                 recorder.series(f"{name}.replicas", "pods"),
                 recorder.series(f"{name}.ready", "pods"),
             )
-            for name, spec in specs.items()
-        }
+            self._replicas.setdefault(spec.deployment, []).append(both)
         self._scraped: dict[str, tuple[Us, float]] = {}
         self._samples: dict[str, Sample] = {}
+        builder = Builder(recorder, streams, around)
         for name, spec in sorted(specs.items()):
-            load: Backlog | CpuLoad
-            if spec.backlog is not None:
-                kind, queue = spec.backlog.address
-                load = self._queues[name] = self._named[kind, queue] = Backlog(
-                    name,
-                    recorder,
-                    topic=spec.backlog.kafka.topic if spec.backlog.kafka else "",
-                    partitions=spec.backlog.kafka.partitions if spec.backlog.kafka else 1,
-                    arrivals_per_s=spec.backlog.arrivals_per_s,
-                    per_pod_per_s=spec.backlog.per_pod_per_s,
-                )
-            else:
-                load = self._loads[name] = CpuLoad(name, recorder, spec.cores)
-            self._of.setdefault(spec.deployment, []).append(load)
+            work = self._all[name] = builder.build(name, spec)
+            kind, address = spec.address
+            if isinstance(work, KafkaTopic):
+                self._topics[address] = work
+            elif isinstance(work, Queue):
+                self._queues[kind, address] = work
+            self._of.setdefault(spec.deployment, []).append(work)
 
     # What happens
 
     def act(self, action: LoadAction) -> None:
         """Somebody produces, consumes, or asks for more."""
-        now_us = self._kernel.now_us
-        if action.of in self._loads:
-            self._loads[action.of].demand(action.cores or 0.0, now_us)
+        now_us, work = self._kernel.now_us, self._all[action.of]
+        if isinstance(work, CpuLoad):
+            if action.cores is not None:
+                work.demand(action.cores.rate(self._around), now_us)
             return
-        queue = self._queues[action.of]
-        queue.advance(now_us)
-        if action.arrivals_per_s is not None:
-            queue.arrivals_per_s = action.arrivals_per_s
+        if action.produce is not None:
+            work.produce(action.produce.rate(self._around), now_us)
         if action.add is not None:
-            queue.add(action.add)
+            work.add(action.add, now_us)
         if action.commit_all:
-            queue.commit_all()
+            work.commit_all(now_us)
         if action.broker is not None:
-            queue.is_down = action.broker == "down"
+            work.set_broker(action.broker == "up", now_us)
 
     def changed(self, change: Change) -> None:
         """Pods begin and end to work."""
         if change.ref.resource == DEPLOYMENT:
             if change.ref in self._replicas:
                 wanted = change.new["spec"]["replicas"] if change.new else 0
-                self._replicas[change.ref][0].set(self._kernel.now_us, wanted)
+                for replicas, _ in self._replicas[change.ref]:
+                    replicas.set(self._kernel.now_us, wanted)
             return
         if change.ref.resource != POD or not self._of:
             return
-        pod, uid, now_us = change.new, uid_of(change.latest), self._kernel.now_us
+        pod, uid = change.new, uid_of(change.latest)
         works = pod is not None and is_ready(pod) and not is_deleting(pod)
-        deployment = self._members.get(uid)
-        if works and deployment is None and pod is not None:
+        known = self._members.get(uid)
+        if works and known is None and pod is not None:
             deployment = self._deployment(pod)
             if deployment not in self._of:
                 return
-            self._members[uid] = deployment
-            for load in self._of[deployment]:
-                load.joined(_member(pod), now_us)
-        elif not works and deployment is not None:
+            self._members[uid] = deployment, _member(pod)
+            self._join(uid)
+        elif not works and known is not None:
+            deployment, _ = known
+            self._leave(uid, abrupt=pod is None or not is_deleting(pod))
             del self._members[uid]
-            for load in self._of[deployment]:
-                if pod is None:
-                    load.left(uid, now_us, abrupt=True)
-                else:
-                    load.leaving(uid, now_us)
+            self._cut_off.discard(uid)
         else:
             return
-        ready = sum(d == deployment for d in self._members.values())
-        self._replicas[deployment][1].set(now_us, ready)
+        ready = sum(d == deployment for d, _ in self._members.values())
+        for _, series in self._replicas[deployment]:
+            series.set(self._kernel.now_us, ready)
+
+    def node_lost(self, name: str) -> None:
+        """A node is cut off: its pods reach nothing any more, whatever the API says of them."""
+        for uid, (_, member) in sorted(self._members.items()):
+            if member.node == name and uid not in self._cut_off:
+                self._cut_off.add(uid)
+                self._leave(uid, abrupt=True)
+
+    def node_back(self, name: str) -> None:
+        """A node is back: those of its pods that counted as ready all the time work again."""
+        for uid, (_, member) in sorted(self._members.items()):
+            if member.node == name and uid in self._cut_off:
+                self._cut_off.remove(uid)
+                self._join(uid)
+
+    def _join(self, uid: str) -> None:
+        deployment, member = self._members[uid]
+        for work in self._of[deployment]:
+            work.joined(member, self._kernel.now_us)
+
+    def _leave(self, uid: str, *, abrupt: bool) -> None:
+        deployment, _ = self._members[uid]
+        for work in self._of[deployment]:
+            if abrupt:
+                work.left(uid, self._kernel.now_us, abrupt=True)
+            else:
+                work.leaving(uid, self._kernel.now_us)
 
     def advance(self) -> bool:
         """Brings everything to the present; whether anything goes on by itself."""
         now_us = self._kernel.now_us
-        for queue in self._queues.values():
-            queue.advance(now_us)
-        return any(not queue.is_idle for queue in self._queues.values())
+        dues = [work.advance(now_us) for work in self._all.values()]
+        return any(due is not None for due in dues)
+
+    def finish(self) -> None:
+        """The run is over."""
+        for work in self._all.values():
+            work.finish(self._kernel.now_us)
+
+    @property
+    def topics(self) -> Sequence[KafkaTopic]:
+        """The Kafka topics, by topic and group."""
+        return [topic for _, topic in sorted(self._topics.items())]
 
     # Broker
 
     def partitions(self, topic: str, group: str) -> Sequence[Partition]:
         """See ``Broker``."""
-        queue = self._named.get(("kafka", f"{topic}/{group}"))
-        if queue is None:
+        work = self._topics.get(f"{topic}/{group}")
+        if work is None:
             raise BrokerError(f"no workload is the topic {topic} with the group {group}")
-        queue.advance(self._kernel.now_us)
-        return queue.partitions()
+        work.advance(self._kernel.now_us)
+        return work.partitions()
 
     def depth(self, kind: str, name: str) -> int:
         """See ``Broker``."""
-        queue = self._named.get((kind, name))
-        if queue is None or queue.is_down:
-            raise BrokerError(f"no workload is the {kind} {name}, or it is down")
+        queue = self._queues.get((kind, name))
+        if queue is None:
+            raise BrokerError(f"no workload is the {kind} {name}")
         queue.advance(self._kernel.now_us)
-        return queue.lag
+        return queue.depth()
 
     # Metrics
 
@@ -144,11 +183,10 @@ class Workloads:
         now_us = self._kernel.now_us
         scraped: dict[str, tuple[Us, float]] = {}
         for deployment, loads in sorted(self._of.items(), key=lambda item: item[0]):
-            cpu = [load for load in loads if isinstance(load, CpuLoad)]
-            for load in cpu:
+            for load in loads:
                 load.advance(now_us)
-            for uid in sorted(u for u, d in self._members.items() if d == deployment and cpu):
-                used = sum(load.cpu_core_s(uid) for load in cpu)
+            for uid in sorted(u for u, (d, _) in self._members.items() if d == deployment):
+                used = sum(load.cpu_core_s(uid) for load in loads)
                 scraped[uid] = now_us, used
                 before = self._scraped.get(uid)
                 if before is not None:
@@ -165,7 +203,7 @@ class Workloads:
     @property
     def uses_cpu(self) -> bool:
         """Whether there is anything for metrics-server to see."""
-        return bool(self._loads)
+        return self._uses_cpu
 
     def _deployment(self, pod: Json) -> Ref:
         owner = owner_ref(pod, REPLICA_SET)

@@ -66,9 +66,10 @@ def a_simulation(
     return Simulation(loaded)
 
 
-KAFKA: Json = {"backlog": {"kafka": {"topic": "t", "group": "g", "partitions": 4}}}
+KAFKA: Json = {"kafka": {"topic": "t", "group": "g", "partitions": 4}}
 REDIS: Json = {
-    "backlog": {"queue": {"type": "redis", "name": "list"}, "perPodPerS": 1},
+    "queue": {"type": "redis", "name": "list"},
+    "consumer": {"rate": 1},
 }
 
 
@@ -167,8 +168,8 @@ def test_the_hpa_goes_with_its_scaled_object() -> None:
 
 
 def test_pods_work_at_their_rate_and_one_for_each_partition() -> None:
-    backlog = {**KAFKA["backlog"], "arrivalsPerS": 100, "perPodPerS": 10}
-    simulation = a_simulation(a_worker(6), workload={"backlog": backlog}, keda=False)
+    work = {**KAFKA, "produce": 100, "consumer": {"rate": 10}}
+    simulation = a_simulation(a_worker(6), workload=work, keda=False)
     simulation.run_until(60)
     processed = simulation.recorder.series("jobs.processed")
     begun = processed.last
@@ -221,7 +222,7 @@ def test_cpu_is_known_only_after_two_looks_of_metrics_server() -> None:
     [
         ({"load": {"of": "other", "add": 1}}, '"other" is no workload (there are: jobs)'),
         ({"load": {"of": "jobs", "cores": 1}}, "cores are for workloads with cpu"),
-        ({"load": {"of": "jobs"}}, "expected exactly one of arrivalsPerS, add"),
+        ({"load": {"of": "jobs"}}, "expected exactly one of produce, add"),
     ],
 )
 def test_a_load_that_cannot_be_is_refused(tmp_path: Path, change: Json, complaint: str) -> None:
