@@ -24,7 +24,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "ImageLocality": 1,
 }
 _MIB: Final = 2**20
-_IMAGES_LEAST, _IMAGE_MOST = 23 * _MIB, 1000 * _MIB
+IMAGES_LEAST, IMAGE_MOST = 23 * _MIB, 1000 * _MIB
 
 
 def score_nodes(
@@ -88,9 +88,9 @@ def image_locality(pod: PodInfo, node: NodeInfo, on_nodes: Mapping[str, int], no
         for image in pod.images
         if image in node.images
     )
-    most = _IMAGE_MOST * len(pod.images)
-    within = min(max(total, _IMAGES_LEAST), most)
-    return 100 * (within - _IMAGES_LEAST) // (most - _IMAGES_LEAST)
+    most = IMAGE_MOST * len(pod.images)
+    within = min(max(total, IMAGES_LEAST), most)
+    return 100 * (within - IMAGES_LEAST) // (most - IMAGES_LEAST)
 
 
 def _emptiness(used: int, capacity: int) -> int:

@@ -144,7 +144,7 @@ def spread_scores(pod: PodInfo, cluster: Cluster, feasible: Sequence[NodeInfo]) 
         sum(eligible) if constraint.key == HOSTNAME else len(of_domain)
         for constraint, of_domain in zip(constraints, counts, strict=True)
     ]
-    weights = [_ln(size + 2) for size in sizes]
+    weights = [logarithm(size + 2) for size in sizes]
     raw = [
         _raw(pod, node, constraints, counts, weights) if counts_too else None
         for node, counts_too in zip(feasible, eligible, strict=True)
@@ -233,6 +233,6 @@ def _round(value: float) -> int:
 
 
 @lru_cache(maxsize=16384)
-def _ln(number: int) -> float:
+def logarithm(number: int) -> float:
     """The natural logarithm, the same on every machine: libm's differ in the last bit."""
     return float(Decimal(number).ln())

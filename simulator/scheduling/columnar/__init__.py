@@ -1,0 +1,5 @@
+"""The scheduler for thousands of nodes: its cache in columns, its rules over classes of pods."""
+
+from simulator.scheduling.columnar.scheduler import ColumnarScheduler, Decision
+
+__all__ = ["ColumnarScheduler", "Decision"]
