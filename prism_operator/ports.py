@@ -6,13 +6,14 @@ can do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeAlias
 
 from prism_operator.api.meta import Json, Ref, Resource
+from prism_operator.planning.checks import Check, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,22 @@ class Clock(Protocol):
         """Seconds from an arbitrary start; never goes back."""
 
 
+class Prober(Protocol):
+    """Connects to backends, away from the loop. Nothing blocks."""
+
+    def notify_with(self, notify: Callable[[], None]) -> None:
+        """From now on ``notify`` is called, by any thread, when ``poll`` has something."""
+
+    def begin(self, key: Ref, check: Check) -> None:
+        """Begins a check, whose one finding comes within its timeout, whatever the server does."""
+
+    def poll(self) -> Sequence[tuple[Ref, Finding]]:
+        """The findings since the last poll."""
+
+    def next_due_s(self) -> float | None:
+        """When ``poll`` will have something, if that is known, on the monotonic clock."""
+
+
 class Metrics(Protocol):
     """Where the runtime tells what it did. controller-runtime's metric names stand behind it."""
 
@@ -163,6 +180,12 @@ class Metrics(Protocol):
 
     def leading(self, name: str, is_leader: bool) -> None:
         """Whether this process holds the Lease."""
+
+    def check_began(self, late_s: float) -> None:
+        """A backend's check began so much after its time."""
+
+    def checked(self, provider: str, result: str, latency_s: float | None) -> None:
+        """A backend's check ended; ``result`` is ``Healthy`` or the reason it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from prism_operator import __version__
+from prism_operator.api.backend import PROVIDERS
 from prism_operator.api.meta import PRISM_RESOURCES, Resource
 from prism_operator.ports import Census, ObjectCounts
 
@@ -38,6 +39,7 @@ _RECONCILE_BUCKETS_S = (
 )
 # workqueue's buckets: powers of ten from 10 ns.
 _QUEUE_BUCKETS_S = tuple(10.0**exponent for exponent in range(-8, 4))
+_CHECK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RESULTS: Final = ("success", "requeue", "requeue_after", "error")
 
 Type: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -125,6 +127,25 @@ TOLD: Final = (
         ("verb", "group", "kind", "result"),
     ),
     MetricSpec(
+        "prism_operator_backend_checks_total",
+        "counter",
+        "Health checks of backends, by provider and result (Healthy, or the reason it is not)",
+        ("provider", "result"),
+    ),
+    MetricSpec(
+        "prism_operator_backend_check_seconds",
+        "histogram",
+        "How long health checks that succeeded took, by provider",
+        ("provider",),
+        buckets=_CHECK_BUCKETS_S,
+    ),
+    MetricSpec(
+        "prism_operator_backend_check_delay_seconds",
+        "histogram",
+        "How long after their time health checks of backends began",
+        buckets=_CHECK_BUCKETS_S,
+    ),
+    MetricSpec(
         "prism_operator_build_info", "gauge", "Always 1; the label tells the version", ("version",)
     ),
 )
@@ -205,6 +226,9 @@ class PrometheusMetrics:
         self._leading = told["leader_election_master_status"]
         self._requests = told["rest_client_requests_total"]
         self._writes = told["prism_operator_writes_total"]
+        self._checks = told["prism_operator_backend_checks_total"]
+        self._check_time = told["prism_operator_backend_check_seconds"]
+        self._check_delay = told["prism_operator_backend_check_delay_seconds"]
         told["prism_operator_build_info"].labels(__version__).set(1)
         # An increase from nothing to one is none to Prometheus: series begin at 0.
         for controller in (resource.kind.lower() for resource in PRISM_RESOURCES):
@@ -257,6 +281,17 @@ class PrometheusMetrics:
     def wrote(self, verb: str, resource: Resource, result: str) -> None:
         """See ``ports.Metrics``."""
         self._writes.labels(verb, resource.group, resource.kind, result).inc()
+
+    def check_began(self, late_s: float) -> None:
+        """See ``Metrics``."""
+        self._check_delay.observe(late_s)
+
+    def checked(self, provider: str, result: str, latency_s: float | None) -> None:
+        """See ``Metrics``."""
+        provider = provider if provider in PROVIDERS else "other"
+        self._checks.labels(provider, result).inc()
+        if latency_s is not None:
+            self._check_time.labels(provider).observe(latency_s)
 
     def leading(self, name: str, is_leader: bool) -> None:
         """See ``ports.Metrics``."""

@@ -19,9 +19,8 @@ from prism_operator.api.meta import Json, ReadOnlyJson
 from prism_operator.planning.names import (
     ADOPT_ANNOTATION,
     APPLIED_ANNOTATION,
-    CONFIG_HASH_ANNOTATION,
     PAUSED_ANNOTATION,
-    SECRET_HASH_ANNOTATION,
+    POD_HASHES,
 )
 from prism_operator.planning.secrecy import redacted
 
@@ -52,7 +51,7 @@ _PLAIN: Final = re.compile(
     r"true|false|\d{1,9}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)", re.ASCII
 )
 _HASH: Final = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
-_HASHES: Final = frozenset({APPLIED_ANNOTATION, CONFIG_HASH_ANNOTATION, SECRET_HASH_ANNOTATION})
+_HASHES: Final = frozenset({APPLIED_ANNOTATION, *POD_HASHES})
 _PLAIN_ANNOTATIONS: Final = frozenset(
     {
         ADOPT_ANNOTATION,

@@ -1,17 +1,257 @@
-"""The plan for a PrismBackend."""
+"""The plan for a PrismBackend: what is to be checked, and what its status says of the findings."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from prism_operator.api.backend import PrismBackend
-from prism_operator.planning.observed import Observed
+from prism_operator.api.common import ObjectReference
+from prism_operator.api.meta import SECRET, Json, Ref, ref_of
+from prism_operator.api.validation import InvalidObject
+from prism_operator.planning.checks import Certificates, Check, Depth, Finding, Target
+from prism_operator.planning.conclusion import refuse
+from prism_operator.planning.conditions import (
+    CHECK_PENDING,
+    DEGRADED,
+    NOT_CHECKED,
+    PROGRESSING,
+    READY,
+    RECONCILING,
+    STALLED,
+    Condition,
+    is_true,
+    with_times,
+)
+from prism_operator.planning.consent import ALLOWED_NAMESPACES, is_for
+from prism_operator.planning.endpoints import MalformedUrlError, endpoint_of
+from prism_operator.planning.events import events_of
+from prism_operator.planning.memo import parsed
+from prism_operator.planning.observed import Observed, Snapshot
 from prism_operator.planning.plan import Plan
 from prism_operator.planning.settings import Settings
-from prism_operator.planning.unchecked import plan_unchecked
+from prism_operator.planning.status import status_to_write
+
+# How often a status is written in which only the time and the latency are new.
+TELL_PERIOD: Final = timedelta(minutes=1)
 
 
-def plan_backend(observed: Observed, _settings: Settings, now: datetime) -> Plan:
-    """Accepts the backend for patterns to use, and says that its health is not checked."""
-    message = "this version of the operator does not connect to backends; patterns use it as it is"
-    return plan_unchecked(observed, PrismBackend, message, now)
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What is to be said of the backend; ``truth`` is that of Ready."""
+
+    phase: str
+    truth: str
+    reason: str
+    message: str
+    healthy: bool | None = None
+    stalled: bool = False
+
+
+@dataclass
+class _ObstacleError(Exception):
+    """There is nothing that could be checked until somebody does something."""
+
+    reason: str
+    message: str
+
+
+def plan_backend(observed: Observed, settings: Settings, now: datetime) -> Plan:
+    """What to check, and the status that the newest finding stands for."""
+    obj = observed.obj
+    if obj["metadata"].get("deletionTimestamp"):
+        return Plan(ref_of(obj))
+    try:
+        backend = parsed(obj, PrismBackend)
+    except InvalidObject as error:
+        return refuse(observed, error, now)
+    check: Check | None = None
+    finding: Finding | None = None
+    try:
+        target = _target(backend, observed.cluster)
+    except _ObstacleError as obstacle:
+        standing = _Standing("Degraded", "False", obstacle.reason, obstacle.message, stalled=True)
+    else:
+        if target is None:
+            message = "it lives in the runners' memory: there is nothing to connect to"
+            standing = _Standing("Ready", "True", "InMemory", message, healthy=True)
+        elif not settings.check_backends:
+            message = "this operator does not connect to backends; patterns use it as it is"
+            standing = _Standing("Pending", "Unknown", NOT_CHECKED, message)
+        elif not backend.spec.health_check.enabled:
+            message = "spec.healthCheck.enabled is false; patterns use it as it is"
+            standing = _Standing("Pending", "Unknown", NOT_CHECKED, message)
+        else:
+            health = backend.spec.health_check
+            check = Check(target, health.interval_s, health.timeout_s)
+            finding = observed.finding
+            if finding is None or finding.target != target:
+                return _pending(observed, check, now)
+            standing = _found(finding, _place(backend, target))
+    return _conclude(observed, standing, check, finding, now)
+
+
+def _pending(observed: Observed, check: Check, now: datetime) -> Plan:
+    """Until the first finding: what was found before us stands, if it was of this generation."""
+    stored = observed.obj.get("status") or {}
+    is_told = stored.get("observedGeneration") == observed.obj["metadata"].get("generation", 0)
+    if is_told and stored.get("lastChecked"):
+        return Plan(ref_of(observed.obj), check=check)
+    standing = _Standing("Pending", "Unknown", CHECK_PENDING, "the first check is under way")
+    return _conclude(observed, standing, check, None, now)
+
+
+def _found(finding: Finding, place: str) -> _Standing:
+    trouble = finding.trouble
+    if trouble is not None:
+        message = f"{place}{trouble.message}"
+        return _Standing(trouble.phase, "False", trouble.reason, message, healthy=False)
+    message = f"{place}{finding.depth.value}"
+    reason = "Healthy" if finding.depth is Depth.PROTOCOL else "Connected"
+    return _Standing("Ready", "True", reason, message, healthy=True)
+
+
+def _place(backend: PrismBackend, target: Target) -> str:
+    """Where it was looked for, unless only a Secret says so."""
+    connection = backend.spec.connection
+    shown = connection is not None and connection.url is not None
+    return f"{target.endpoint.text}: " if shown else ""
+
+
+def _conclude(
+    observed: Observed,
+    standing: _Standing,
+    check: Check | None,
+    finding: Finding | None,
+    now: datetime,
+) -> Plan:
+    obj = observed.obj
+    stored = obj.get("status") or {}
+    before = stored.get("conditions") or []
+    reason, message = standing.reason, standing.message
+    is_bad = standing.truth == "False"
+    pending = reason == CHECK_PENDING
+    conditions = [
+        Condition(READY, standing.truth, reason, message),  # type: ignore[arg-type]  # one of three
+        is_true(PROGRESSING, pending, reason, message if pending else ""),
+        is_true(DEGRADED, is_bad, reason, message if is_bad else ""),
+        is_true(RECONCILING, pending, reason, message if pending else ""),
+        is_true(STALLED, standing.stalled, reason, message if standing.stalled else ""),
+    ]
+    new: Json = {
+        "observedGeneration": obj["metadata"].get("generation", 0),
+        "phase": standing.phase,
+        "message": message,
+        "conditions": with_times(conditions, before, now),
+    }
+    if standing.healthy is not None:
+        new["healthy"] = standing.healthy
+    status = status_to_write(new, stored, now)[0]
+    if finding is not None:
+        if status is None and not _is_old(stored, finding):
+            return Plan(ref_of(obj), check=check)
+        status = {**new, **_times(finding)}
+    return Plan(
+        ref=ref_of(obj),
+        status=status,
+        events=events_of(before, new["conditions"], repairs=(), announce_ready=False),
+        check=check,
+    )
+
+
+def _is_old(stored: Json, finding: Finding) -> bool:
+    """Whether the time in the status lags so far behind that it is worth a write."""
+    try:
+        told = datetime.fromisoformat(stored.get("lastChecked") or "")
+    except ValueError:
+        return True
+    # A time to come is from a clock that was wrong: it must not silence us.
+    return told.tzinfo is None or not finding.at - TELL_PERIOD < told <= finding.at
+
+
+def _times(finding: Finding) -> Json:
+    times = {"lastChecked": finding.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    if finding.latency_s is not None:
+        times["latency"] = f"{max(1, round(finding.latency_s * 1e3))}ms"
+    return times
+
+
+def _target(backend: PrismBackend, cluster: Snapshot) -> Target | None:
+    """What to connect to; None when there is nothing to connect to. Raises _ObstacleError."""
+    connection = backend.spec.connection
+    if connection is None or backend.spec.provider == "memstore":
+        return None
+    url, username, password = connection.url, None, None
+    if connection.secret_ref is not None:
+        data = _secret_data(backend, connection.secret_ref, cluster, "spec.connection.secretRef")
+        keys = connection.secret_ref.keys
+        url = _text(data, keys.url)
+        if url is None:
+            ref = _secret(backend, connection.secret_ref)
+            raise _ObstacleError("SecretKeyMissing", f'{ref} has no key "{keys.url}" with the URL')
+        username, password = _text(data, keys.username), _text(data, keys.password)
+    try:
+        endpoint = endpoint_of(url or "", backend.spec.provider)
+    except MalformedUrlError as error:
+        raise _ObstacleError("MalformedUrl", str(error)) from error
+    return Target(
+        provider=backend.spec.provider,
+        endpoint=endpoint,
+        tls=_certificates(backend, endpoint.tls, cluster),
+        username=username or endpoint.username,
+        password=password or endpoint.password,
+    )
+
+
+def _certificates(backend: PrismBackend, wanted: bool, cluster: Snapshot) -> Certificates | None:
+    tls = backend.spec.tls
+    if tls is None or not tls.enabled:
+        return Certificates() if wanted else None
+    if tls.secret_ref is None:
+        return Certificates()
+    data = _secret_data(backend, tls.secret_ref, cluster, "spec.tls.secretRef")
+    found = {key: _text(data, key) for key in ("ca.crt", "tls.crt", "tls.key")}
+    ref = _secret(backend, tls.secret_ref)
+    if (found["tls.crt"] is None) != (found["tls.key"] is None):
+        raise _ObstacleError(
+            "SecretKeyMissing", f"{ref} has one of tls.crt and tls.key: both or none"
+        )
+    if not any(found.values()):
+        raise _ObstacleError("SecretKeyMissing", f"{ref} has none of ca.crt, tls.crt and tls.key")
+    return Certificates(found["ca.crt"], found["tls.crt"], found["tls.key"])
+
+
+def _secret(backend: PrismBackend, reference: ObjectReference) -> Ref:
+    return Ref(SECRET, reference.namespace or backend.namespace, reference.name)
+
+
+def _secret_data(
+    backend: PrismBackend, reference: ObjectReference, cluster: Snapshot, field: str
+) -> Json:
+    """The data of a Secret the backend may use. Raises _ObstacleError."""
+    ref = _secret(backend, reference)
+    found = cluster.get(ref)
+    if found is None:
+        message = f"{field}: {ref} does not exist, or the operator may not read it"
+        raise _ObstacleError("SecretNotFound", message)
+    if not is_for(found, backend.namespace):
+        message = (
+            f"{field}: {ref} is not for namespace {backend.namespace}: list it in the Secret's"
+            f" annotation {ALLOWED_NAMESPACES}"
+        )
+        raise _ObstacleError("SecretNotAllowed", message)
+    data: Json = found.get("data") or {}
+    return data
+
+
+def _text(data: Json, key: str) -> str | None:
+    """The text under a key without the line's end that files bring along; None for nothing."""
+    try:
+        return base64.b64decode(data.get(key) or "").decode().rstrip("\r\n") or None
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _ObstacleError(
+            "SecretKeyMissing", f'key "{key}" of the Secret is not text'
+        ) from error

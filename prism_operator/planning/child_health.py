@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prism_operator.api.meta import Json, Ref
-from prism_operator.planning.conditions import DEGRADED, NOT_CHECKED, READY, STALLED, Condition
+from prism_operator.planning.conditions import (
+    CHECK_PENDING,
+    DEGRADED,
+    NOT_CHECKED,
+    READY,
+    STALLED,
+    Condition,
+)
 from prism_operator.planning.rollout import IN_PROGRESS
 from prism_operator.planning.verdict import Verdict, failed, progressing, ready, unavailable
 
@@ -34,14 +41,19 @@ def health_of(condition: str, noun: str, children: Sequence[tuple[Ref, Json | No
     if not children:
         return Condition(condition, "True", "NoneDeclared", f"the stack declares no {noun}s")
     told: dict[str, list[str]] = {"True": [], "False": [], "Unknown": []}
+    unchecked: list[str] = []
     for ref, child in children:
         found = _conditions(child).get(READY) if child is not None else None
         told[found["status"] if found else "Unknown"].append(ref.name)
+        if found and found["reason"] == NOT_CHECKED:
+            unchecked.append(ref.name)
     if told["False"]:
         return Condition(condition, "False", "NotReady", f"not ready: {', '.join(told['False'])}")
     if told["Unknown"]:
         names = ", ".join(told["Unknown"])
-        return Condition(condition, "Unknown", NOT_CHECKED, f"not checked: {names}")
+        if told["Unknown"] == unchecked:
+            return Condition(condition, "Unknown", NOT_CHECKED, f"not checked: {names}")
+        return Condition(condition, "Unknown", CHECK_PENDING, f"not known yet: {names}")
     return Condition(condition, "True", "AllReady", f"ready: {', '.join(told['True'])}")
 
 

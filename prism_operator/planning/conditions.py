@@ -58,6 +58,7 @@ BAD_WHEN_TRUE: Final = (
 )
 
 NOT_CHECKED: Final = "NotChecked"
+CHECK_PENDING: Final = "CheckPending"
 INVALID_SPEC: Final = "InvalidSpec"
 
 _SHOWN_MAX: Final = 3

@@ -28,7 +28,7 @@ class Connection:
     """What the pods get of a backend, and what is to be said about it.
 
     ``backend`` is the PrismBackend, None unless it is used; ``secret`` and ``secret_keys`` are the
-    Secret in the pods' namespace and the keys they use.
+    Secret in the pods' namespace and the keys they use, ``tls_secret`` is the one they mount.
     """
 
     condition: Condition
@@ -38,6 +38,7 @@ class Connection:
     volume_mounts: Sequence[Json] = ()
     secret: Ref | None = None
     secret_keys: Sequence[str] = ()
+    tls_secret: Ref | None = None
 
 
 def resolve_connection(pattern: PrismPattern, cluster: Snapshot) -> Connection:
@@ -113,7 +114,10 @@ def _connect(pattern: PrismPattern, backend: PrismBackend, found: Json, ref: Ref
         env.append({"name": "PRISM_BACKEND_TLS_ENABLED", "value": "true"})
         if mounts:
             env.append({"name": "PRISM_BACKEND_TLS_DIR", "value": TLS_DIRECTORY})
-    return Connection(resolved, found, env, volumes, mounts, secret, keys)
+    tls_secret = None
+    if mounts:
+        tls_secret = Ref(SECRET, pattern.namespace, volumes[0]["secret"]["secretName"])
+    return Connection(resolved, found, env, volumes, mounts, secret, keys, tls_secret)
 
 
 def _secret_env(ref: ConnectionSecretRef) -> list[Json]:

@@ -39,10 +39,17 @@ class PodHashes:
     deployment: tuple[tuple[str, str], ...] = ()
 
 
-def pod_hashes(key: bytes, inputs: Mapping[str, Json | None], live: Json | None) -> PodHashes:
+def pod_hashes(
+    key: bytes,
+    inputs: Mapping[str, Json | None],
+    live: Json | None,
+    *,
+    since: frozenset[str] = frozenset(),
+) -> PodHashes:
     """The hashes of ``inputs``, given by annotation, for the pods of the Deployment ``live``.
 
-    An input that is None is not known right now: its pods keep the hash they have.
+    An input that is None is not known right now: its pods keep the hash they have. Those in
+    ``since`` came with a later version: pods without such a hash are not rolled to get one.
     """
     template: dict[str, str] = {}
     deployment: dict[str, str] = {}
@@ -52,12 +59,14 @@ def pod_hashes(key: bytes, inputs: Mapping[str, Json | None], live: Json | None)
         before, stands_for = on_pods.get(name), on_deployment.get(name)
         if value is None:
             after = before
+        elif before is None and name in since and live is not None:
+            after, stands_for = _first(key, value, stands_for)
         else:
             after, stands_for = _next(key, value, before, stands_for)
         if after is not None:
             template[name] = after
-            if stands_for is not None:
-                deployment[name] = stands_for
+        if stands_for is not None:
+            deployment[name] = stands_for
     return _shared(tuple(template.items()), tuple(deployment.items()))
 
 
@@ -74,6 +83,13 @@ def _next(
     if stands_for is not None and _name_in(stands_for) == _name(key) and stands_for != now:
         return now, None
     return before, now
+
+
+def _first(key: bytes, value: Json, stands_for: str | None) -> tuple[str | None, str | None]:
+    """As ``_next``, for pods without a hash: they get one with the first change of the input."""
+    now = f"{_name(key)}{keyed_hash(key, value)}"
+    changed = stands_for not in (None, now) and _name_in(stands_for or "") == _name(key)
+    return (now, None) if changed else (None, now)
 
 
 def _name(key: bytes) -> str:

@@ -16,6 +16,9 @@ CONFIG_HASH_ANNOTATION: Final = "prism.io/config-hash"
 """In the pod template: rolls the pods when, and only when, the configuration changes."""
 SECRET_HASH_ANNOTATION: Final = "prism.io/secret-hash"  # noqa: S105 - a name, no secret
 """In the pod template: rolls the pods when a used key of the backend's Secret changes."""
+TLS_HASH_ANNOTATION: Final = "prism.io/tls-hash"
+"""In the pod template: rolls the pods when the mounted TLS Secret changes."""
+POD_HASHES: Final = (CONFIG_HASH_ANNOTATION, SECRET_HASH_ANNOTATION, TLS_HASH_ANNOTATION)
 
 
 def proxy_name(stack: str) -> str:

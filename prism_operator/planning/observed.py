@@ -15,6 +15,7 @@ from prism_operator.api.meta import (
     resource_of,
     uid_of,
 )
+from prism_operator.planning.checks import Finding
 from prism_operator.planning.targets import scale_target_of
 
 
@@ -60,6 +61,7 @@ class Observed:
     obj: Json
     cluster: Snapshot
     failures: tuple[Failure, ...] = ()
+    finding: Finding | None = None  # of the newest check, if it is checked
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from prism_operator.planning.memo import parsed, remembered
 from prism_operator.planning.names import (
     CONFIG_HASH_ANNOTATION,
     SECRET_HASH_ANNOTATION,
+    TLS_HASH_ANNOTATION,
     config_map_name,
     is_paused,
 )
@@ -59,6 +60,7 @@ from prism_operator.planning.settings import Settings
 from prism_operator.planning.verdict import failed
 
 _KINDS: Final = frozenset({DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET}) | SCALER_KINDS
+_HASHED_SINCE: Final = frozenset({TLS_HASH_ANNOTATION})
 _CONFIG_VOLUME: Final = "config"
 
 
@@ -86,7 +88,8 @@ def plan_pattern(observed: Observed, settings: Settings, now: datetime) -> Plan:
     scaling = Scaling()
     if refused is None:
         scaling = decide(obj, _target(pattern), cluster)
-        hashes = pod_hashes(settings.hash_key, _hashed(pattern, connection, cluster), live)
+        hashed = _hashed(pattern, connection, cluster)
+        hashes = pod_hashes(settings.hash_key, hashed, live, since=_HASHED_SINCE)
         yielded = scaling.yielded
         desired = _desired(obj, connection.backend, settings, hashes, yielded is not None)
         children = plan_children(
@@ -231,13 +234,16 @@ def _refuse_credentials(pattern: PrismPattern) -> None:
 def _hashed(
     pattern: PrismPattern, connection: Connection, cluster: Snapshot
 ) -> dict[str, Json | None]:
-    """What rolls the pods when it changes: the used keys of the Secret and the configuration."""
+    """What rolls the pods when it changes: the used keys of Secrets and the configuration."""
     hashed: dict[str, Json | None] = {}
     if connection.secret is not None:
         secret = cluster.get(connection.secret)
         data = None if secret is None else secret.get("data") or {}
         used = (key for key in connection.secret_keys if data is not None and key in data)
         hashed[SECRET_HASH_ANNOTATION] = None if data is None else {key: data[key] for key in used}
+    if connection.tls_secret is not None:
+        secret = cluster.get(connection.tls_secret)
+        hashed[TLS_HASH_ANNOTATION] = None if secret is None else secret.get("data") or {}
     if content := _config_content(pattern):
         hashed[CONFIG_HASH_ANNOTATION] = content
     return hashed

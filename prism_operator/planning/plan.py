@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from prism_operator.api.meta import Json, Ref
+from prism_operator.planning.checks import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Plan:
 
     ``status`` is the whole status to hold, or None when the observed one already says it, so a
     pass over a converged object writes nothing. ``requeue_after_s`` asks for another look without
-    any change.
+    any change, ``check`` for the object to be checked from now on, until a
+    plan has another or none.
     """
 
     ref: Ref
@@ -95,6 +97,7 @@ class Plan:
     status: Json | None = None
     events: tuple[Emit, ...] = ()
     requeue_after_s: float | None = None
+    check: Check | None = None
 
     @property
     def is_empty(self) -> bool:

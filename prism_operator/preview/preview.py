@@ -36,7 +36,7 @@ from prism_operator.planning.conditions import (
     SCALER_READY,
     STALLED,
 )
-from prism_operator.planning.names import CONFIG_HASH_ANNOTATION, SECRET_HASH_ANNOTATION
+from prism_operator.planning.names import POD_HASHES
 from prism_operator.planning.observed import Observed
 from prism_operator.planning.plan import Apply, Plan
 from prism_operator.planning.settings import Settings
@@ -193,7 +193,7 @@ class _Run:
             if not isinstance(write, Apply) or write.ref.resource != DEPLOYMENT or live is None:
                 continue
             wanted = write.obj["metadata"].get("annotations") or {}
-            notes = {name: wanted[name] for name in _HASHES if name in wanted}
+            notes = {name: wanted[name] for name in POD_HASHES if name in wanted}
             if notes:
                 annotations = {**(live["metadata"].get("annotations") or {}), **notes}
                 metadata = {**live["metadata"], "annotations": annotations}
@@ -279,9 +279,6 @@ class _Run:
         specific = [c for c in bad if c["type"] not in _GENERAL]
         for c in specific or bad[-1:]:
             yield Remark(ref, c["type"], c["status"], c["reason"], c["message"])
-
-
-_HASHES: Final = (CONFIG_HASH_ANNOTATION, SECRET_HASH_ANNOTATION)
 
 
 def _importance(ref: Ref) -> tuple[bool, Ref]:

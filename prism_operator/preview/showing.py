@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from prism_operator.api.meta import SECRET, Json
-from prism_operator.planning.names import (
-    APPLIED_ANNOTATION,
-    CONFIG_HASH_ANNOTATION,
-    SECRET_HASH_ANNOTATION,
-)
+from prism_operator.planning.names import APPLIED_ANNOTATION, POD_HASHES
 from prism_operator.planning.secrecy import redacted
 from prism_operator.preview.merge import LAST_APPLIED
 
@@ -23,7 +19,7 @@ _BOOKS: Final = (
 )
 _ANNOTATION_BOOKS: Final = (APPLIED_ANNOTATION, LAST_APPLIED, "deployment.kubernetes.io/revision")
 # By a key that anybody may know here; and on the Deployment itself they are books.
-_HASHES: Final = {CONFIG_HASH_ANNOTATION: "hash", SECRET_HASH_ANNOTATION: "hash"}
+_HASHES: Final = dict.fromkeys(POD_HASHES, "hash")
 _SECRET_PARTS: Final = ("data", "stringData")
 
 

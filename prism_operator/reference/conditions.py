@@ -73,7 +73,48 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "There is no PrismBackend of that name; the pods run without its settings",
         "Create it, or correct `spec.backendConfig`",
     ),
+    "AddressDenied": (
+        "A backend's address is link-local, a cloud's metadata service, or in `--denied-cidrs`",
+        "Name another address, or change the operator's flag",
+    ),
+    "AuthenticationFailed": (
+        "The backend refuses the credentials",
+        "Correct the Secret; it is read again within a minute",
+    ),
+    "CertificateExpired": (
+        "The backend's certificate is not valid yet, or no longer",
+        "Renew it on the server",
+    ),
+    "CertificateNameMismatch": (
+        "The backend's certificate is for other host names",
+        "Use a name it is for in the URL, or issue one for this name",
+    ),
+    "CertificateRefused": (
+        "The backend asks for a certificate of ours, and refuses the one it got or none",
+        "Put `tls.crt` and `tls.key` into the Secret of `spec.tls.secretRef`",
+    ),
+    "CertificateUntrusted": (
+        "The backend's certificate leads to no authority that we trust",
+        "Put its authority into `ca.crt` of the Secret of `spec.tls.secretRef`",
+    ),
+    "CertificateUnusable": (
+        "The TLS Secret holds no certificate or key that can be read, or they do not match",
+        "Correct `ca.crt`, `tls.crt` and `tls.key`, all PEM",
+    ),
+    "CheckPending": ("The first health check is under way", "–"),
     "ComponentsReady": ("Ready: every component of the stack is", "–"),
+    "Connected": (
+        "The backend accepts connections; its protocol is not checked, the message says why",
+        "–",
+    ),
+    "ConnectionLost": (
+        "The backend ended the connection before it answered",
+        "Look at the backend; TLS where it wants none, or the reverse, looks like this too",
+    ),
+    "ConnectionRefused": (
+        "Nobody listens at the backend's port",
+        "Start it, or correct the URL",
+    ),
     "DeploymentReady": ("Ready: the pattern's Deployment is rolled out", "–"),
     "EvenReplicas": (
         "The number of admins is even",
@@ -83,6 +124,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "An HPA or ScaledObject that is not ours scales the Deployment; the number is left to it",
         'Delete it, or hand it over: annotation `prism.io/adopt: "true"`, under our name',
     ),
+    "Healthy": ("The backend answers by its own protocol", "–"),
+    "InMemory": ("The backend is the runners' own memory: there is nothing to check", "–"),
     "Inline": ("`spec.backendConfig` holds the settings itself", "–"),
     "InvalidSpec": (
         "The spec breaks a rule that the API server did not check; what runs is left alone",
@@ -92,6 +135,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "KEDA is asked for and not installed; the number of replicas stays",
         "Install KEDA; it is noticed within 40 s",
     ),
+    "MalformedUrl": (
+        "The backend's URL leads nowhere",
+        "Correct it in the spec, or in the Secret",
+    ),
     "MoreReplicasThanPartitions": (
         "Consumers beyond the number of a Kafka topic's partitions have nothing to read",
         "Lower `maxReplicas`, or add partitions; a warning, nothing is held back",
@@ -100,6 +147,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "NameConflict": (
         "An object of that name exists and is somebody else's; it is not touched",
         'Delete or rename it, or hand it over: annotation `prism.io/adopt: "true"` on it',
+    ),
+    "NameNotResolved": (
+        "The backend's host name has no address",
+        "Correct the URL, or create the Service",
     ),
     "NoNodeMatches": (
         "No node matches now; one that is added later may",
@@ -111,8 +162,23 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     ),
     "NoneDeclared": ("The stack has no backends, or no namespaces", "–"),
     "NoneReferenced": ("The pattern names no PrismBackend", "–"),
-    "NotChecked": ("This version does not look at it, so nothing is known", "–"),
+    "NoRoute": (
+        "There is no way to the backend's address",
+        "Look at networks and NetworkPolicies between the operator and the backend",
+    ),
+    "NotChecked": (
+        "Nobody looks at it, so nothing is known: checks are off, or this version has none",
+        "–",
+    ),
     "NotEnabled": ("Autoscaling, or observability, was switched off", "–"),
+    "NotFound": (
+        "The backend has no database, virtual host or queue of that name",
+        "Create it, or correct the URL's path",
+    ),
+    "NotServing": (
+        "The backend answers that it cannot serve: it starts, recovers, is full",
+        "Look at the backend",
+    ),
     "NotReady": (
         "A backend or namespace of the stack is not ready",
         "Look at the one the message names",
@@ -141,6 +207,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "Observability is on, and there is no Prometheus operator to read a PodMonitor",
         "Install it, it is noticed within 40 s; or read the metrics another way",
     ),
+    "ProtocolError": (
+        "What listens at the backend's address speaks another protocol",
+        "Correct `spec.provider` or the URL; TLS where none is expected looks like this too",
+    ),
     "Ready": ("An Event: Ready again, or for the first time", "–"),
     "Repaired": ("An Event: somebody changed or deleted what is ours, and it was set back", "–"),
     "ReplicaFailure": (
@@ -162,6 +232,26 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "SecretNotReachable": (
         "The backend's Secret is in another namespace than the pattern's pods",
         "Put a PrismBackend with its Secret into the pattern's namespace",
+    ),
+    "SecretKeyMissing": (
+        "The backend's Secret lacks a key, or what is under it is not text",
+        "Add the key that the message names; it is read again within a minute",
+    ),
+    "SecretNotAllowed": (
+        "The backend's Secret is in another namespace, and its owner has not consented",
+        "Annotation `prism.io/allowed-namespaces` on the Secret, with the backend's namespace",
+    ),
+    "SecretNotFound": (
+        "The backend's Secret does not exist, or the operator may not read it",
+        "Create it; it is looked for again every minute",
+    ),
+    "TLSFailed": (
+        "The backend and the operator find no way to encrypt",
+        "Look whether the backend speaks TLS at this port, and which versions",
+    ),
+    "Timeout": (
+        "No answer came within `spec.healthCheck.timeout`",
+        "Look at the backend, and at NetworkPolicies that drop packets",
     ),
     "TriggerInvalid": ("See the type of that name", "Add the metadata that the message names"),
     "WaitingForOldScaler": (
@@ -224,7 +314,9 @@ def _types_in_code() -> set[str]:
     return {
         value
         for name, value in vars(conditions).items()
-        if name.isupper() and isinstance(value, str) and name not in ("NOT_CHECKED", "INVALID_SPEC")
+        if name.isupper()
+        and isinstance(value, str)
+        and name not in ("NOT_CHECKED", "CHECK_PENDING", "INVALID_SPEC")
     }
 
 

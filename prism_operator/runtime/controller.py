@@ -19,6 +19,7 @@ from prism_operator.planning.shards import held_by
 from prism_operator.ports import Clock, Failed, Metrics
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import Cache
+from prism_operator.runtime.checks import Checks
 from prism_operator.runtime.dependencies import Dependencies, Question, RecordingSnapshot
 from prism_operator.runtime.events import Recorder
 from prism_operator.runtime.secrets import Secrets
@@ -66,6 +67,7 @@ class Controller:
         metrics: Metrics,
         settings: Settings,
         share: Share,
+        checks: Checks,
     ) -> None:
         self.name = resource.kind.lower()
         self.resource = resource
@@ -80,6 +82,7 @@ class Controller:
         self._metrics = metrics
         self._settings = settings
         self._share = share
+        self._checks = checks
         self._failures: dict[Ref, tuple[Failure, ...]] = {}
 
     def reconcile(self, key: Ref, term: int) -> None:
@@ -119,6 +122,7 @@ class Controller:
         match self._share.take_turn(key, self._cache, self._applier, term):
             case Turn.OTHERS:
                 self._failures.pop(key, None)
+                self._checks.expect(key, None)
                 with self._cache.lock:
                     self._dependencies.note(key, set())
                 return
@@ -194,12 +198,14 @@ class Controller:
         if self._secrets.look(asked, key):
             obj, plan, asked = self._plan_once(key, failures)
         if obj is None or plan is None:
+            self._checks.expect(key, None)
             return None
         waits_s = (plan.requeue_after_s, self._secrets.next_look_s(asked))
         next_s = min((s for s in waits_s if s is not None), default=None)
         if self._secrets.unread(asked):
             # Pods that start without what a Secret adds to them would soon be replaced.
             return obj, Plan(key, requeue_after_s=next_s)
+        self._checks.expect(key, plan.check)
         return obj, replace(plan, requeue_after_s=next_s)
 
     def _plan_once(
@@ -211,7 +217,7 @@ class Controller:
             try:
                 if obj is None:
                     return None, None, cluster.asked
-                observed = Observed(obj, cluster, failures)
+                observed = Observed(obj, cluster, failures, self._checks.finding(key))
                 plan = self._planner(observed, self._settings, self._clock.now())
                 return obj, plan, cluster.asked
             finally:

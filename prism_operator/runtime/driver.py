@@ -44,6 +44,7 @@ class Driver:
             self._thread("intake", self._take_in),
             self._thread("elector", self._elect),
             self._thread("events", self._write_events),
+            self._thread("checks", self._check),
         ]
         self.crashed = False
 
@@ -72,6 +73,7 @@ class Driver:
         self._stopping.set()
         self._wake.set()
         self._operator.recorder.pending.set()
+        self._operator.checks.awake.set()
         self._operator.close()
         # Workers first: nothing may be written once the Lease is free.
         ending = [*self._workers, *self._others]
@@ -143,6 +145,15 @@ class Driver:
             due_s = leadership.next_due_s()
             idle_s = IDLE_S if due_s is None else due_s - self._clock.monotonic_s()
             self._stopping.wait(max(0.0, min(IDLE_S, idle_s)))
+
+    def _check(self) -> None:
+        checks = self._operator.checks
+        while not self._stopping.is_set():
+            checks.awake.clear()
+            self._operator.check()
+            due_s = checks.next_due_s()
+            idle_s = IDLE_S if due_s is None else due_s - self._clock.monotonic_s()
+            checks.awake.wait(max(0.0, min(IDLE_S, idle_s)))
 
     def _write_events(self) -> None:
         recorder = self._operator.recorder

@@ -31,3 +31,9 @@ class NoMetrics:
 
     def leading(self, name: str, is_leader: bool) -> None:
         """See ``Metrics``."""
+
+    def check_began(self, late_s: float) -> None:
+        """See ``Metrics``."""
+
+    def checked(self, provider: str, result: str, latency_s: float | None) -> None:
+        """See ``Metrics``."""

@@ -38,7 +38,7 @@ from prism_operator.planning import PLANNERS, Planner
 from prism_operator.planning.nodes import lasting_facts
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.shards import DEFAULT_SHARD
-from prism_operator.ports import Census, Clock, Metrics, Reader, Writer
+from prism_operator.ports import Census, Clock, Metrics, Prober, Reader, Writer
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import (
     Cache,
@@ -49,6 +49,7 @@ from prism_operator.runtime.cache import (
     scaling_facts,
 )
 from prism_operator.runtime.census import take_census
+from prism_operator.runtime.checks import Checks, NoProber
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
@@ -128,6 +129,7 @@ class Operator:
         streams: Streams,
         identity: str,
         planners: Mapping[Resource, Planner] = PLANNERS,
+        prober: Prober | None = None,
     ) -> None:
         self._clock = clock
         self._metrics = metrics
@@ -190,6 +192,13 @@ class Operator:
             metrics=metrics,
             may_write=self._may_write,
         )
+        self.checks = Checks(
+            prober or NoProber(),
+            clock=clock,
+            streams=streams,
+            metrics=metrics,
+            on_news=lambda key: self.queue.add(key, Priority.REPORTED),
+        )
         secrets = Secrets(reader=reader, cache=self.cache, clock=clock)
         self._controllers = {
             resource: Controller(
@@ -205,6 +214,7 @@ class Operator:
                 metrics=metrics,
                 settings=settings,
                 share=self.share,
+                checks=self.checks,
             )
             for resource, planner in planners.items()
         }
@@ -222,6 +232,7 @@ class Operator:
             self.leadership.step()
             while self.reconcile_next():
                 progress = True
+            progress |= self.check()
             progress |= self.recorder.flush()
             due_s = self._next_due_s()
             if not progress and (due_s is None or due_s > self._clock.monotonic_s()):
@@ -258,6 +269,10 @@ class Operator:
             del self._passes_began_s[key]
             self.queue.done(key)
         return True
+
+    def check(self) -> bool:
+        """Takes in what checks of backends found, and begins those that are due if we lead."""
+        return self.checks.step(may=self._term() is not None)
 
     def wait_for_work(self, timeout_s: float) -> None:
         """Blocks until ``reconcile_next`` may have something to do, at most ``timeout_s``."""
@@ -310,6 +325,7 @@ class Operator:
         due.append(self.leadership.next_due_s())
         if self._term() is not None:
             due += [self.queue.next_due_s(), self.recorder.next_due_s()]
+            due.append(self.checks.next_due_s())
         return min((due_s for due_s in due if due_s is not None), default=None)
 
     def _on_change(self, ref: Ref, old: Json | None, new: Json | None, by: Ref | None) -> None:

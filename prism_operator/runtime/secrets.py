@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from prism_operator.api.meta import SECRET, Json, Ref
+from prism_operator.planning.consent import ALLOWED_NAMESPACES
 from prism_operator.ports import Clock, Ok, Reader, Reason
 from prism_operator.runtime.cache import Cache
 from prism_operator.runtime.dependencies import Question
@@ -24,10 +25,14 @@ _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTime
 
 
 def data_of(secret: Json) -> Json:
-    """What plans look at; annotations may hold the data once more."""
+    """What plans look at; annotations may hold the data once more, so only our own is kept."""
     kept: Json = {key: secret[key] for key in _KEPT if key in secret}
     metadata = secret["metadata"]
-    return {**kept, "metadata": {key: metadata[key] for key in _METADATA if key in metadata}}
+    told: Json = {key: metadata[key] for key in _METADATA if key in metadata}
+    consent = (metadata.get("annotations") or {}).get(ALLOWED_NAMESPACES)
+    if consent is not None:
+        told["annotations"] = {ALLOWED_NAMESPACES: consent}
+    return {**kept, "metadata": told}
 
 
 class Secrets:

@@ -8,6 +8,7 @@ import yaml
 
 from prism_operator.api.meta import DEPLOYMENT, PRISM_PATTERN, SECRET, Json, Ref
 from prism_operator.planning import plan_pattern
+from prism_operator.planning.hashing import PodHashes, pod_hashes
 from prism_operator.planning.observed import Failure
 from prism_operator.planning.plan import Plan
 from prism_operator.planning.settings import Settings
@@ -313,6 +314,35 @@ def test_only_a_used_key_of_the_secret_changes_the_pod_template() -> None:
     before = template(a_secret(password="MQ==", unused="MQ=="))
     assert template(a_secret(password="MQ==", unused="Mg==")) == before
     assert template(a_secret(password="Mg==", unused="MQ==")) != before
+
+
+def test_a_new_certificate_reaches_the_pods() -> None:
+    backend = a_backend(tls={"enabled": True, "secretRef": {"name": "creds"}})
+    world = World(
+        a_pattern(backendConfig={"name": "broker"}), backend, a_secret(**{"ca.crt": "MQ=="})
+    )
+    world.converge()
+    before = world.objects[DEPLOYMENT_OF_ORDERS]["spec"]["template"]
+
+    world.put(a_secret(**{"ca.crt": "Mg=="}))
+    world.converge()
+
+    assert world.objects[DEPLOYMENT_OF_ORDERS]["spec"]["template"] != before
+
+
+def test_pods_of_an_earlier_version_are_rolled_by_the_next_certificate_only() -> None:
+    live = {"metadata": {}, "spec": {"template": {"metadata": {}}}}
+    name = "prism.io/tls-hash"
+
+    def hashes(live: Json, value: str) -> PodHashes:
+        return pod_hashes(b"key", {name: {"ca.crt": value}}, live, since=frozenset({name}))
+
+    noted = hashes(live, "1")
+    assert noted.template == ()
+
+    live["metadata"]["annotations"] = dict(noted.deployment)
+    assert hashes(live, "1") == noted
+    assert dict(hashes(live, "2").template)
 
 
 def test_a_secret_out_of_sight_does_not_roll_the_pods() -> None:

@@ -28,7 +28,9 @@ from .world import World
 # other write fails the test, and so does an entry that nothing needs.
 CHANGES: Mapping[str, Mapping[str, str]] = {
     "v0.1.0": {
-        "PATCH PrismStack/status": "with observability on, MonitorsReady says who reads the metrics"
+        "PATCH PrismStack/status": "with observability on, MonitorsReady says who reads metrics",
+        "POST Event": "a backend whose Secret is missing says so",
+        "PATCH PrismBackend/status": "whether a backend was checked, and why not, is said anew",
     },
 }
 CLUSTERS = sorted(releases.FOLDER.glob("*/*.jsonl"))

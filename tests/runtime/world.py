@@ -16,6 +16,7 @@ from prism_operator.api.meta import (
 )
 from prism_operator.planning import Planner
 from prism_operator.planning.settings import Settings
+from prism_operator.ports import Prober
 from prism_operator.runtime.metrics import NoMetrics
 from prism_operator.runtime.operator import Operator, Options
 from prism_operator.runtime.randomness import Streams
@@ -126,6 +127,7 @@ class World:
         seed: int = 0,
         shard: str = "",
         settings: Settings | None = None,
+        prober: Prober | None = None,
     ) -> Operator:
         more = {} if planners is None else {"planners": planners}
         return Operator(
@@ -142,6 +144,7 @@ class World:
             metrics=NoMetrics(),
             streams=Streams(seed),
             identity=identity,
+            prober=prober,
             **more,
         )
 
