@@ -3,13 +3,18 @@
 # it: docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:…
 ARG PYTHON_IMAGE=python:3.11-slim
 
+# The clients of backends' protocols, for health checks that are more than a connection:
+# docker build --build-arg EXTRAS=backends
+ARG EXTRAS=
+
 FROM ${PYTHON_IMAGE} AS build
+ARG EXTRAS
 WORKDIR /source
 COPY pyproject.toml uv.lock README.md LICENSE ./
 COPY scripts scripts
 COPY prism_operator prism_operator
 COPY simulator simulator
-RUN scripts/install-operator /opt/prism-operator
+RUN scripts/install-operator /opt/prism-operator ${EXTRAS}
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="prism-operator" \

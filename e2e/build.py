@@ -61,12 +61,13 @@ class Program:
 
 CONTROL_PLANE = Program("prism-controlplane", "controlplane", ".", cold_minutes=8)
 KWOK = Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", cold_minutes=2)
+NATS = Program("nats-server", "nats", "github.com/nats-io/nats-server/v2", cold_minutes=1)
 HELM = Program("helm", "helm", "helm.sh/helm/v4/cmd/helm", cold_minutes=3)
 # They run the real components in virtual time and record what they decide.
 ORACLE = Program("prism-oracle", "oracle", ".", cold_minutes=2, is_test=True)
 KEDA_ORACLE = Program("prism-oracle-keda", "oracle-keda", ".", cold_minutes=7, is_test=True)
 # What CI builds; the rest is built when it is asked for.
-PROGRAMS = (CONTROL_PLANE, KWOK, HELM, ORACLE)
+PROGRAMS = (CONTROL_PLANE, KWOK, NATS, HELM, ORACLE)
 
 
 def cache_directory() -> Path:

@@ -53,14 +53,21 @@ class Authority:
         """The certificate that clients trust."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, addresses: Sequence[str], names: Sequence[str]) -> tuple[bytes, bytes]:
+    def server(
+        self,
+        addresses: Sequence[str],
+        names: Sequence[str],
+        *,
+        expired_for: timedelta = timedelta(),
+    ) -> tuple[bytes, bytes]:
         """Certificate and key of a server at these IP addresses and DNS names."""
         alternatives = [
             *(x509.IPAddress(ipaddress.ip_address(a)) for a in addresses),
             *(x509.DNSName(n) for n in names),
         ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        ends = datetime.now(UTC) - expired_for if expired_for else None
+        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, alternatives, ends)
 
     def client(self, user: str, groups: Sequence[str]) -> tuple[bytes, bytes]:
         """Certificate and key of a user: the API server reads the name off CN, groups off O."""
@@ -77,11 +84,12 @@ class Authority:
         subject: x509.Name,
         usage: x509.ObjectIdentifier,
         alternatives: Sequence[x509.GeneralName],
+        ends: datetime | None = None,
     ) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer_key = self._key.public_key()
         builder = (
-            _builder(subject, self._certificate.subject, key.public_key())
+            _builder(subject, self._certificate.subject, key.public_key(), ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -99,17 +107,20 @@ def service_account_key() -> bytes:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    ends: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    ends = ends or datetime.now(UTC) + _VALIDITY
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _VALIDITY)
+        .not_valid_before(ends - _VALIDITY - _CLOCK_SKEW)
+        .not_valid_after(ends)
     )
 
 

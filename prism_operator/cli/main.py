@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from prism_operator.cli.errors import UsageError
 from prism_operator.cli.logging import FORMATS, configure_logs, parse_level
 from prism_operator.cli.run import RunFlags, run_operator
 from prism_operator.cli.webhook import WebhookFlags
+from prism_operator.planning.addresses import Network
 from prism_operator.planning.settings import Settings
 from prism_operator.rbac import render_rbac
 from prism_operator.webhook import SERVICE_NAME
@@ -121,6 +123,17 @@ def run(
     allow_privileged_placement: Annotated[
         bool, typer.Option(help="Allow nodeName and system-* priority classes in placements.")
     ] = False,
+    check_backends: Annotated[
+        bool, typer.Option(help="Connect to PrismBackends to see whether they are healthy.")
+    ] = True,
+    denied_cidrs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDRS",
+            help="Addresses that health checks never connect to, comma-separated or repeated, "
+            "besides link-local and clouds' metadata ones.",
+        ),
+    ] = None,
     proxy_image: Annotated[
         str, typer.Option(metavar="IMAGE", help="Image of proxies that name none.")
     ] = _SETTINGS.proxy_image,
@@ -155,6 +168,7 @@ def run(
             leader_elect=leader_elect,
             lease_namespace=leader_elect_namespace,
             shard=shard,
+            denied_cidrs=_networks(denied_cidrs or ()),
             health_address=health_probe_bind_address,
             metrics_address=metrics_bind_address,
             webhook=WebhookFlags(webhook_bind_address, webhook_cert_dir, webhook_service_name),
@@ -164,6 +178,7 @@ def run(
             admin_image=admin_image,
             runner_image=runner_image,
             allow_privileged_placement=allow_privileged_placement,
+            check_backends=check_backends,
         ),
     )
 
@@ -221,6 +236,14 @@ def _check_shard(name: str) -> None:
             f'--shard: "{name}" is not the name of a shard: at most 40 of a-z, 0-9 and -, '
             "like blue or team-a"
         )
+
+
+def _networks(values: Sequence[str]) -> tuple[Network, ...]:
+    texts = [text.strip() for value in values for text in value.split(",")]
+    try:
+        return tuple(ip_network(text) for text in texts if text)
+    except ValueError as error:
+        raise UsageError(f"--denied-cidrs: {error}; expected such as 10.0.0.0/8") from error
 
 
 def _split(values: Sequence[str]) -> tuple[str, ...]:

@@ -21,9 +21,11 @@ from prism_operator.adapters.clock import SystemClock
 from prism_operator.adapters.connection import Connection, connect
 from prism_operator.adapters.health import HealthServer, Page, metrics_page, verdict_page
 from prism_operator.adapters.metrics import PrometheusMetrics
+from prism_operator.adapters.probing.prober import AsyncProber
 from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.webhook import Webhook, WebhookFlags, check_webhook
+from prism_operator.planning.addresses import Network
 from prism_operator.planning.settings import Settings
 from prism_operator.runtime.cache import kept
 from prism_operator.runtime.driver import Driver
@@ -45,6 +47,7 @@ class RunFlags:
     leader_elect: bool
     lease_namespace: str | None
     shard: str
+    denied_cidrs: tuple[Network, ...]
     health_address: str
     metrics_address: str
     webhook: WebhookFlags
@@ -105,6 +108,7 @@ def _run(
     trims = {resource: partial(kept, trim) for resource, trim in WATCHED.items()}
     reader = connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=trims)
     writer = connection.writer()
+    prober = AsyncProber(denied=flags.denied_cidrs) if settings.check_backends else None
     operator = Operator(
         reader=reader,
         writer=writer,
@@ -114,6 +118,7 @@ def _run(
         metrics=metrics,
         streams=streams,
         identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+        prober=prober,
     )
     metrics.count_with(operator.census)
     driver = Driver(operator, clock=clock, workers=options.workers, wake=wake)
@@ -138,6 +143,8 @@ def _run(
         server.close()
     if webhook is not None:
         webhook.close()
+    if prober is not None:
+        prober.close()
     _log.info("Stopped", lease="released" if is_clean else "left to run out")
     if driver.crashed:
         raise typer.Exit(1)

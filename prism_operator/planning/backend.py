@@ -68,30 +68,32 @@ def plan_backend(observed: Observed, settings: Settings, now: datetime) -> Plan:
         backend = parsed(obj, PrismBackend)
     except InvalidObject as error:
         return refuse(observed, error, now)
-    check: Check | None = None
-    finding: Finding | None = None
+    if not settings.check_backends:
+        message = "this operator does not connect to backends; patterns use it as it is"
+        return _conclude(observed, _unchecked(message), None, None, now)
     try:
         target = _target(backend, observed.cluster)
     except _ObstacleError as obstacle:
-        standing = _Standing("Degraded", "False", obstacle.reason, obstacle.message, stalled=True)
-    else:
-        if target is None:
-            message = "it lives in the runners' memory: there is nothing to connect to"
-            standing = _Standing("Ready", "True", "InMemory", message, healthy=True)
-        elif not settings.check_backends:
-            message = "this operator does not connect to backends; patterns use it as it is"
-            standing = _Standing("Pending", "Unknown", NOT_CHECKED, message)
-        elif not backend.spec.health_check.enabled:
-            message = "spec.healthCheck.enabled is false; patterns use it as it is"
-            standing = _Standing("Pending", "Unknown", NOT_CHECKED, message)
-        else:
-            health = backend.spec.health_check
-            check = Check(target, health.interval_s, health.timeout_s)
-            finding = observed.finding
-            if finding is None or finding.target != target:
-                return _pending(observed, check, now)
-            standing = _found(finding, _place(backend, target))
-    return _conclude(observed, standing, check, finding, now)
+        reason, message = obstacle.reason, obstacle.message
+        standing = _Standing("Degraded", "False", reason, message, stalled=True)
+        return _conclude(observed, standing, None, None, now)
+    if target is None:
+        message = "it lives in the runners' memory: there is nothing to connect to"
+        standing = _Standing("Ready", "True", "InMemory", message, healthy=True)
+        return _conclude(observed, standing, None, None, now)
+    health = backend.spec.health_check
+    if not health.enabled:
+        message = "spec.healthCheck.enabled is false; patterns use it as it is"
+        return _conclude(observed, _unchecked(message), None, None, now)
+    check = Check(target, health.interval_s, health.timeout_s)
+    finding = observed.finding
+    if finding is None or finding.target != target:
+        return _pending(observed, check, now)
+    return _conclude(observed, _found(finding, _place(backend, target)), check, finding, now)
+
+
+def _unchecked(message: str) -> _Standing:
+    return _Standing("Pending", "Unknown", NOT_CHECKED, message)
 
 
 def _pending(observed: Observed, check: Check, now: datetime) -> Plan:

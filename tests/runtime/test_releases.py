@@ -29,7 +29,6 @@ from .world import World
 CHANGES: Mapping[str, Mapping[str, str]] = {
     "v0.1.0": {
         "PATCH PrismStack/status": "with observability on, MonitorsReady says who reads metrics",
-        "POST Event": "a backend whose Secret is missing says so",
         "PATCH PrismBackend/status": "whether a backend was checked, and why not, is said anew",
     },
 }

@@ -1,0 +1,162 @@
+"""Implements ``ports.Prober`` on an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+
+from prism_operator.adapters.probing import tcp
+from prism_operator.adapters.probing.loop import GuardedLoop
+from prism_operator.adapters.probing.peer import Peer, Probe
+from prism_operator.adapters.probing.tls import context_of
+from prism_operator.adapters.probing.troubles import trouble_of
+from prism_operator.api.meta import Ref
+from prism_operator.planning.addresses import Network
+from prism_operator.planning.checks import TIMEOUT, Check, Depth, Finding, Target, Trouble
+
+PROVIDERS: Final = ("nats", "redis", "postgres")
+_MIN_TIMEOUT_S: Final = 0.05
+_log = structlog.get_logger("prism_operator.adapters.probing")
+
+
+def import_probe(provider: str) -> Probe:
+    """The probe of a provider. Raises ImportError without its client."""
+    module = importlib.import_module(f"prism_operator.adapters.probing.{provider}")
+    probe: Probe = module.probe
+    return probe
+
+
+class AsyncProber:
+    """Checks backends; a check's finding comes within its timeout, even of a client that hangs."""
+
+    def __init__(
+        self,
+        *,
+        denied: Sequence[Network] = (),
+        find_probe: Callable[[str], Probe] = import_probe,
+    ) -> None:
+        self._find_probe = find_probe
+        self._probes: dict[str, tuple[Probe, Depth]] = {}
+        self._loop = GuardedLoop(denied)
+        self._found: queue.SimpleQueue[tuple[Ref, Finding]] = queue.SimpleQueue()
+        self._notify: Callable[[], None] = lambda: None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        _quieten_clients()
+        self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
+        self._thread.start()
+
+    def notify_with(self, notify: Callable[[], None]) -> None:
+        """See ``Prober``."""
+        self._notify = notify
+
+    def begin(self, key: Ref, check: Check) -> None:
+        """See ``Prober``."""
+        self._loop.call_soon_threadsafe(self._start, key, check)
+
+    def poll(self) -> list[tuple[Ref, Finding]]:
+        """See ``Prober``."""
+        found = []
+        while not self._found.empty():
+            found.append(self._found.get())
+        return found
+
+    def next_due_s(self) -> float | None:
+        """See ``Prober``."""
+        return None
+
+    def close(self) -> None:
+        """Ends the thread; checks under way have no finding."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        # What goes wrong in a connection that nobody waits for any more is nobody's business.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def _start(self, key: Ref, check: Check) -> None:
+        task = self._loop.create_task(self._check(key, check))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _check(self, key: Ref, check: Check) -> None:
+        target, began_s = check.target, monotonic()
+        trouble: Trouble | None = TIMEOUT
+        depth = Depth.PROTOCOL
+        task = self._loop.create_task(self._ask(target, check.timeout_s))
+        # Not awaited when it is late: a client may catch its own cancellation and hang.
+        done, _ = await asyncio.wait({task}, timeout=check.timeout_s)
+        if not done:
+            task.cancel()
+            self._tasks.add(task)
+            task.add_done_callback(self._end)
+        elif error := task.exception():
+            trouble = trouble_of(error)
+            _log.debug(
+                "Check failed", backend=str(key), why=trouble.reason, error=type(error).__name__
+            )
+        else:
+            trouble, depth = None, task.result()
+        latency_s = monotonic() - began_s if trouble is None else None
+        self._found.put((key, Finding(target, datetime.now(UTC), trouble, latency_s, depth)))
+        self._notify()
+
+    async def _ask(self, target: Target, timeout_s: float) -> Depth:
+        """Asks the hosts one after the other; one that is well will do."""
+        probe, depth = await self._probe_of(target.provider)
+        tls = None if target.tls is None else context_of(target.tls)
+        until_s = monotonic() + timeout_s
+        hosts = target.endpoint.hosts
+        for number, (host, port) in enumerate(hosts):
+            share_s = max(_MIN_TIMEOUT_S, (until_s - monotonic()) / (len(hosts) - number))
+            names = target.username, target.password
+            peer = Peer(self._loop, target, host, port, share_s, tls, *names)
+            is_last = number == len(hosts) - 1
+            try:
+                async with asyncio.timeout(None if is_last else share_s):
+                    await probe(peer)
+            except Exception:
+                if is_last:
+                    raise
+            else:
+                break
+        return depth
+
+    async def _probe_of(self, provider: str) -> tuple[Probe, Depth]:
+        if provider not in PROVIDERS:
+            return tcp.probe, Depth.UNKNOWN_PROVIDER
+        if provider not in self._probes:
+            try:
+                # Some clients take half a second to import.
+                probe = await self._loop.in_thread(lambda: self._find_probe(provider))
+                self._probes[provider] = probe, Depth.PROTOCOL
+            except ImportError:
+                _log.warning(
+                    "A client is missing: install prism-operator[backends]", provider=provider
+                )
+                self._probes[provider] = tcp.probe, Depth.NO_CLIENT
+        return self._probes[provider]
+
+    def _end(self, task: asyncio.Task[Depth]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains about it
+
+
+def _quieten_clients() -> None:
+    """Their logs repeat what servers say."""
+    for name in ("nats", "redis", "psycopg", "aiokafka", "aiormq", "botocore", "boto3", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
