@@ -78,7 +78,27 @@ class Filters:
         return self.check(node)
 
     def check(self, node: NodeInfo) -> Rejection | None:
-        """The filters proper. The first that objects says so."""
+        """The filters proper. The first that objects says so.
+
+        A node that preemption has promised to others has to do with and without those that are
+        not less important (``RunFilterPluginsWithNominatedPods``).
+        """
+        promised = [
+            other
+            for other in self.neighbours.cluster.nominated.get(node.name, ())
+            if other.priority >= self.pod.priority and other.uid != self.pod.uid
+        ]
+        if promised:
+            trial, fuller = self.copy(), node.copy()
+            for other in promised:
+                fuller.add(other)
+                trial.change(other, fuller, +1)
+            rejection = trial._check(fuller)
+            if rejection is not None:
+                return rejection
+        return self._check(node)
+
+    def _check(self, node: NodeInfo) -> Rejection | None:
         pod = self.pod
         if is_cordoned(pod, node):
             return _UNSCHEDULABLE

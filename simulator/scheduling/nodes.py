@@ -98,6 +98,7 @@ class Cluster:
 
     ``services`` and ``owners`` give the system's default spread its selectors: by namespace those
     of Services, and by (namespace, kind, name) the selectors of ReplicaSets and StatefulSets.
+    ``nominated`` are the waiting pods that preemption has promised a node to, by its name.
     """
 
     nodes: Sequence[NodeInfo]
@@ -105,6 +106,7 @@ class Cluster:
     services: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     owners: Mapping[tuple[str, str, str], Selector] = field(default_factory=dict)
     budgets: Sequence[Json] = ()
+    nominated: Mapping[str, Sequence[PodInfo]] = field(default_factory=dict)
 
     def labels_of(self, namespace: str) -> Labels:
         """The labels of a namespace."""

@@ -1,12 +1,11 @@
 """Which pods have to go so that a more important one fits, and from which node.
 
-After ``framework/preemption`` and ``plugins/defaultpreemption``. The real scheduler begins at a
-random node and stops looking after a tenth of them, 100 at least; here all are looked at.
+After ``framework/preemption`` and ``plugins/defaultpreemption``, with one worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +18,8 @@ from simulator.scheduling.selectors import compile_selector
 
 # So that several victims of negative priority weigh more than one (MaxInt32 + 1).
 _PRIORITY_OFFSET: Final = 2**31
-_LATEST: Final = 2**63 - 1
+_CANDIDATES_MIN: Final = 100
+LATEST: Final = 2**63 - 1  # when a pod started that has not
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,36 @@ def preempt(
     cluster: Cluster,
     filters: Filters,
     rejections: Mapping[str, Rejection],
+    *,
+    draw: Callable[[int], int] = lambda _: 0,
 ) -> Candidate | None:
-    """The best node to make room on; None when that helps nowhere or the pod may not."""
+    """The best node to make room on; None when that helps nowhere or the pod may not.
+
+    The search begins at a drawn node of those that can be helped, and ends once enough could do.
+    """
     if not pod.may_preempt:
         return None
-    candidates = [
-        candidate
+    helped = [
+        node
         for node in cluster.nodes
         if (why := rejections.get(node.name)) is not None and why.can_be_helped
-        if (candidate := _on_node(pod, node, filters, cluster.budgets)) is not None
     ]
-    return min(candidates, key=_order, default=None)
+    if not helped:
+        return None
+    first = draw(len(helped))
+    enough = min(max(_CANDIDATES_MIN, len(helped) // 10), len(helped))
+    candidates, violating = list[Candidate](), list[Candidate]()
+    for node in (*helped[first:], *helped[:first]):
+        candidate = _on_node(pod, node, filters, cluster.budgets)
+        if candidate is None:
+            continue
+        if not candidate.violations:
+            candidates.append(candidate)
+        elif len(violating) < enough:
+            violating.append(candidate)
+        if candidates and len(candidates) + len(violating) >= enough:
+            break
+    return min((*candidates, *violating), key=_order, default=None)
 
 
 def _on_node(
@@ -81,13 +100,13 @@ def _by_budget(
     pods: Sequence[PodInfo], budgets: Sequence[Json]
 ) -> tuple[list[PodInfo], list[PodInfo]]:
     """Those whose eviction would break a budget, and the others; each eviction uses one up."""
-    allowed = [(budget.get("status") or {}).get("disruptionsAllowed", 0) for budget in budgets]
+    allowed = [*map(disruptions_allowed, budgets)]
     protected: list[PodInfo] = []
     others: list[PodInfo] = []
     for pod in pods:
         breaks = False
         for index, budget in enumerate(budgets):
-            if _covers(budget, pod):
+            if is_covered(budget, pod, pod.name):
                 allowed[index] -= 1
                 if allowed[index] < 0:
                     breaks = True
@@ -96,14 +115,19 @@ def _by_budget(
     return protected, others
 
 
-def _covers(budget: Json, pod: PodInfo) -> bool:
-    """Whether a budget would be charged; an empty selector matches nothing here."""
+def disruptions_allowed(budget: Json) -> int:
+    """How many evictions a budget allows, as its status says."""
+    return int((budget.get("status") or {}).get("disruptionsAllowed", 0))
+
+
+def is_covered(budget: Json, pod: PodInfo, name: str) -> bool:
+    """Whether the eviction of a pod would be charged; an empty selector matches nothing here."""
     if budget["metadata"].get("namespace", "") != pod.namespace or not labels_of(pod.obj):
         return False
     selector = compile_selector(budget["spec"].get("selector"))
     if selector.is_empty or not selector.matches(pod.labels):
         return False
-    return pod.name not in ((budget.get("status") or {}).get("disruptedPods") or {})
+    return name not in ((budget.get("status") or {}).get("disruptedPods") or {})
 
 
 def _importance(pod: PodInfo) -> tuple[int, int, str]:
@@ -112,7 +136,7 @@ def _importance(pod: PodInfo) -> tuple[int, int, str]:
 
 
 def _started(pod: PodInfo) -> int:
-    return _LATEST if pod.started_ns is None else pod.started_ns
+    return LATEST if pod.started_ns is None else pod.started_ns
 
 
 def _order(candidate: Candidate) -> tuple[int, int, int, int, int, str]:

@@ -12,6 +12,7 @@ from simulator.scheduling.columnar import ColumnarScheduler, Decision
 from simulator.scheduling.decision import Evaluation, Sampler
 from simulator.scheduling.nodes import Cluster, NodeInfo, zone_order
 from simulator.scheduling.pods import PodInfo, parse_pod
+from tests.simulator.scheduling_recomputed import Recomputed
 from tests.simulator.scheduling_worlds import (
     NAMESPACES,
     a_node,
@@ -152,6 +153,26 @@ def test_decisions_are_those_of_full_recomputation_where_not_all_nodes_are_looke
     world = Both(99, nodes=160, templates=12, compiled=compiled)
 
     assert live(world, 40) > 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_recomputation_in_numpy_is_that_over_objects(seed: int) -> None:
+    world = Both(seed, nodes=6 + 30 * seed, templates=12, compiled=False)
+    recomputed = Recomputed(200, 20, **world.context)
+    for info in world.infos.values():
+        recomputed.put_node(info)
+    for pod in world.pods:
+        recomputed.register(pod)
+
+    for _ in range(80):
+        number, _, evaluation = world.decide()
+        order = [world.name(slot) for slot in world.order()]
+        totals = zip(evaluation.feasible, evaluation.totals, strict=True)
+        expected = {node.name: total for node, total in totals}, evaluation.evaluated
+        assert recomputed.decide(number, order) == expected
+        if evaluation.best is not None:
+            world.bind(number, evaluation.best.name)
+            recomputed.bound[number, recomputed.columns[evaluation.best.name]] += 1
 
 
 def test_many_at_once_go_where_one_after_another_goes() -> None:

@@ -311,6 +311,7 @@ class ColumnarCluster:
             return self.nominate(pod, slot)
         self._array("nominations")[free[0]] = pod + 1, slot + 1
         self._array("nominated")[0, slot] += 1
+        self._array("version")[0, slot] += 1
         return int(free[0])
 
     def withdraw(self, nomination: int) -> None:
@@ -318,6 +319,7 @@ class ColumnarCluster:
         _, slot = self._array("nominations")[nomination]
         self._array("nominations")[nomination] = 0
         self._array("nominated")[0, slot - 1] -= 1
+        self._array("version")[0, slot - 1] += 1
 
     def _pods_on(self, slot: int) -> list[tuple[int, int, bool]]:
         """Classes on a node: how many stay and how many leave."""

@@ -104,6 +104,50 @@ class Columns(NamedTuple):
     stamps: Ints
 
 
+# Rows of outcomes: what making room on a node for a class of pods would come to.
+AT_VERSION: Final = 0  # of the node, plus one
+AT_BUDGETS: Final = 1  # the sum of the versions of its pods' budgets
+STATUS: Final = 2
+VIOLATIONS: Final = 3
+HIGHEST: Final = 4
+SUM: Final = 5
+VICTIMS: Final = 6
+LATEST: Final = 7  # when the first of the highest victims started
+FIRST: Final = 8  # the place of the first pod that is less important
+OUTCOME_ROWS: Final = 9
+
+# Statuses.
+HOPELESS: Final = 0
+HELPABLE: Final = 1  # fewer pods could help; not tried
+IN_VAIN: Final = 2
+CANDIDATE: Final = 3
+
+
+class PodColumns(NamedTuple):
+    """Single pods, for preemption. Those of a node are in its row, the most important first."""
+
+    # N × pods, N
+    on_node: Ints
+    on_node_count: Ints
+    # by pod
+    pod_class: Ints
+    started: Ints
+    budget_set: Ints
+    # by set of budgets, by budget
+    sets_first: Ints
+    sets: Ints
+    disruptions_allowed: Ints
+    budget_version: Ints
+    # preempting classes × OUTCOME_ROWS × N
+    outcomes: Ints
+    # scratch: by node, by place on a node
+    potential: Ints
+    is_protected: Flags
+    is_victim: Flags
+    charged_end: Ints
+    free: Ints  # by resource
+
+
 class Table:
     """A two-dimensional array that grows by doubling."""
 

@@ -14,11 +14,20 @@ from numba import njit
 from numba.extending import register_jitable
 
 from simulator.scheduling.columnar.columns import (
+    AT_BUDGETS,
+    AT_VERSION,
     ATTRACTED,
+    CANDIDATE,
     COUNTER,
     CPU,
+    FIRST,
     HARD,
+    HELPABLE,
+    HIGHEST,
+    HOPELESS,
     IMAGES,
+    IN_VAIN,
+    LATEST,
     MEMORY,
     NEEDS_KEYS,
     PLACEMENT,
@@ -27,12 +36,17 @@ from simulator.scheduling.columnar.columns import (
     SHAPE,
     SOFT,
     SPARES_LEAVING,
+    STATUS,
     SUITS_ITSELF,
+    SUM,
     TRIAL_WEIGHT,
+    VICTIMS,
+    VIOLATIONS,
     WANTED,
     WEIGHT,
     Columns,
     Ints,
+    PodColumns,
 )
 
 _P = ParamSpec("_P")
@@ -412,3 +426,279 @@ def count_effects_compiled(
 ) -> None:
     """``count_effects``, compiled."""
     count_effects(c, pod, node, sign, column, leaves)
+
+
+# Preemption, after ``simulator.scheduling.preemption``.
+
+
+@_rule
+def can_be_helped(c: Columns, pod: int, node: int) -> bool:
+    """Whether a node rejects a pod for a reason that fewer pods on it could change."""
+    if not c.allowed[c.classes[pod, PLACEMENT], node]:
+        return False
+    shape = c.classes[pod, SHAPE]
+    for index in range(c.conflicts_first[shape], c.conflicts_first[shape + 1]):
+        if c.ports[c.conflicts[index], node] > 0:
+            return True
+    if own_score(c, shape, node) < 0:
+        for resource in range(c.requests.shape[1]):
+            if c.requests[shape, resource] > c.allocatable[resource, node]:
+                return False
+        return True
+    for use in range(c.uses_first[pod, HARD], c.uses_first[pod, HARD + 1]):
+        if c.domains[c.counter_key[c.uses[use, 0]], node] < 0:
+            return False
+        if not keeps_skew(c, use, fewest(c, c.uses[use, 0], c.uses[use, 2]), node):
+            return True
+    first = is_first(c, pod)
+    for use in range(c.uses_first[pod, WANTED], c.uses_first[pod, WANTED + 1]):
+        if c.domains[c.counter_key[c.uses[use, 0]], node] < 0:
+            return False
+        if not first and count_at(c, c.uses[use, 0], node) <= 0:
+            return False
+    return True
+
+
+@_rule
+def preempt(c: Columns, t: PodColumns, pod: int, row: int, order: Ints, draw: int, own: int) -> int:
+    """The node to make room on for a pod that fits nowhere; −1 when that helps nowhere.
+
+    Its search begins at a drawn node. ``row`` is where outcomes of the pod's class are kept.
+    """
+    if own >= 0:  # without its own promise, what is known of that node does not hold for it
+        t.outcomes[row, AT_VERSION, c.nominations[own, 1] - 1] = 0
+    # Every call with all columns costs half a microsecond, so what is kept is read right here.
+    keeps = _depends_on_the_node_alone(c, pod)
+    version, outcomes, potential_nodes = c.version, t.outcomes[row], t.potential
+    potential = 0
+    for node in order:
+        if not keeps or outcomes[AT_VERSION, node] != version[node] + 1:
+            outcomes[AT_VERSION, node] = version[node] + 1
+            outcomes[STATUS, node] = HELPABLE if _rejects_for_now(c, pod, node, own) else HOPELESS
+            outcomes[FIRST, node] = _first_less_important(c, t, pod, node)
+        if outcomes[STATUS, node] != HOPELESS:
+            potential_nodes[potential] = node
+            potential += 1
+    if potential == 0:
+        return -1
+    on_node, on_node_count, budget_set = t.on_node, t.on_node_count, t.budget_set
+    sets_first, sets, budget_version = t.sets_first, t.sets, t.budget_version
+    enough = min(max(100, potential // 10), potential)
+    best, clean, violating = -1, 0, 0
+    first = draw % potential
+    for index in range(first, first + potential):
+        node = potential_nodes[index if index < potential else index - potential]
+        budgets = 0
+        for place in range(outcomes[FIRST, node], on_node_count[node]):
+            covering = budget_set[on_node[node, place]]
+            for covered in range(sets_first[covering], sets_first[covering + 1]):
+                budgets += budget_version[sets[covered]]
+        if outcomes[STATUS, node] == HELPABLE or outcomes[AT_BUDGETS, node] != budgets:
+            outcomes[AT_BUDGETS, node] = budgets
+            try_node(c, t, pod, node, own, outcomes)
+        if outcomes[STATUS, node] != CANDIDATE:
+            continue
+        if outcomes[VIOLATIONS, node] == 0:
+            clean += 1
+        elif violating == enough:
+            continue
+        else:
+            violating += 1
+        if best < 0 or _is_better(outcomes, c.rank, node, best):
+            best = node
+        if clean > 0 and clean + violating >= enough:
+            break
+    if own >= 0:
+        outcomes[AT_VERSION, c.nominations[own, 1] - 1] = 0
+    return best
+
+
+@_rule
+def _depends_on_the_node_alone(c: Columns, pod: int) -> bool:
+    """Whether no other node's pods matter to whether a class fits."""
+    return bool(
+        c.uses_first[pod, HARD] == c.uses_first[pod, HARD + 1]
+        and c.uses_first[pod, WANTED] == c.uses_first[pod, REPELLED + 1]
+    )
+
+
+@_rule
+def _rejects_for_now(c: Columns, pod: int, node: int, own: int) -> bool:
+    if c.nominated[node] == 0:
+        return can_be_helped(c, pod, node)
+    _count_nominated(c, pod, node, own, 1)
+    result = can_be_helped(c, pod, node)
+    _count_nominated(c, pod, node, own, -1)
+    return result
+
+
+@_rule
+def _first_less_important(c: Columns, t: PodColumns, pod: int, node: int) -> int:
+    priority = c.classes[pod, PRIORITY]
+    first = t.on_node_count[node]
+    while first > 0:
+        other = t.on_node[node, first - 1]
+        if c.classes[t.pod_class[other], PRIORITY] >= priority:
+            break
+        first -= 1
+    return int(first)
+
+
+@_rule
+def _is_better(outcomes: Ints, rank: Ints, node: int, best: int) -> bool:
+    for column in (VIOLATIONS, HIGHEST, SUM, VICTIMS):
+        if outcomes[column, node] != outcomes[column, best]:
+            return bool(outcomes[column, node] < outcomes[column, best])
+    if outcomes[LATEST, node] != outcomes[LATEST, best]:
+        return bool(outcomes[LATEST, node] > outcomes[LATEST, best])
+    return bool(rank[node] < rank[best])
+
+
+@_rule
+def try_node(c: Columns, t: PodColumns, pod: int, node: int, own: int, outcomes: Ints) -> None:
+    """All less important pods leave, then as many as fit return; marks those that do not."""
+    first, end = _first_less_important(c, t, pod, node), t.on_node_count[node]
+    outcomes[STATUS, node] = IN_VAIN
+    outcomes[VIOLATIONS, node] = 0
+    if first == end:
+        return
+    _mark_protected(t, node, first, end)
+    shape = c.classes[pod, SHAPE]
+    if (
+        _depends_on_the_node_alone(c, pod)
+        and c.conflicts_first[shape] == c.conflicts_first[shape + 1]
+        and c.nominated[node] == 0
+    ):
+        fits_at_last = _free_room(c, t, shape, node, first, end)
+    else:
+        fits_at_last = _free_all(c, t, pod, node, own, first, end)
+    if fits_at_last:
+        for place in range(first, end):
+            if t.is_victim[place] and t.is_protected[place]:
+                outcomes[VIOLATIONS, node] += 1
+        _sum_up(c, t, node, first, end, outcomes)
+
+
+@_rule
+def _free_room(c: Columns, t: PodColumns, shape: int, node: int, first: int, end: int) -> bool:
+    """Marks the victims where only resources matter; whether the pod fits then.
+
+    Says the same as ``_free_all``, at a twentieth of its time.
+    """
+    requests, free, is_victim = c.requests, t.free, t.is_victim
+    classes, pod_class, on_node = c.classes, t.pod_class, t.on_node
+    resources = requests.shape[1]
+    for resource in range(resources):
+        free[resource] = c.allocatable[resource, node] - c.used[resource, node]
+        for place in range(first, end):
+            free[resource] += requests[classes[pod_class[on_node[node, place]], SHAPE], resource]
+        if requests[shape, resource] > 0:
+            free[resource] -= requests[shape, resource]
+            if free[resource] < 0:
+                return False
+    places = c.pods_most[node] - c.pods_used[node] + end - first - 1
+    if places < 0:
+        return False
+    for protected in (True, False):
+        for place in range(first, end):
+            if t.is_protected[place] != protected:
+                continue
+            other = classes[pod_class[on_node[node, place]], SHAPE]
+            is_victim[place] = places < 1
+            for resource in range(resources):
+                if requests[shape, resource] > 0 and requests[other, resource] > free[resource]:
+                    is_victim[place] = True
+            if not is_victim[place]:
+                places -= 1
+                for resource in range(resources):
+                    free[resource] -= requests[other, resource]
+    return True
+
+
+@_rule
+def _free_all(
+    c: Columns, t: PodColumns, pod: int, node: int, own: int, first: int, end: int
+) -> bool:
+    """Marks the victims by all filters; whether the pod fits then."""
+    version = c.version[node]
+    for place in range(first, end):
+        t.is_victim[place] = True
+        _count_on(c, t, node, place, -1)
+    fits_at_last = _fits_with_all(c, pod, node, own)
+    if fits_at_last:
+        for protected in (True, False):
+            for place in range(first, end):
+                if t.is_protected[place] == protected:
+                    _count_on(c, t, node, place, 1)
+                    t.is_victim[place] = not _fits_with_all(c, pod, node, own)
+                    if t.is_victim[place]:
+                        _count_on(c, t, node, place, -1)
+    for place in range(first, end):
+        if t.is_victim[place]:
+            _count_on(c, t, node, place, 1)
+    c.version[node] = version
+    return fits_at_last
+
+
+@_rule
+def _count_on(c: Columns, t: PodColumns, node: int, place: int, sign: int) -> None:
+    count_pod(c, t.pod_class[t.on_node[node, place]], node, sign, TRIAL_WEIGHT, False)
+
+
+@_rule
+def _fits_with_all(c: Columns, pod: int, node: int, own: int) -> bool:
+    if c.nominated[node] > 0 and not fits_beside_nominated(c, pod, node, own):
+        return False
+    return fits(c, pod, node)
+
+
+@_rule
+def _mark_protected(t: PodColumns, node: int, first: int, end: int) -> None:
+    """Marks whose eviction would break a budget; each eviction uses one up."""
+    for place in range(first, end):
+        budgets = t.budget_set[t.on_node[node, place]]
+        t.is_protected[place] = False
+        t.charged_end[place] = t.sets_first[budgets]
+        for index in range(t.sets_first[budgets], t.sets_first[budgets + 1]):
+            t.charged_end[place] = index + 1
+            t.disruptions_allowed[t.sets[index]] -= 1
+            if t.disruptions_allowed[t.sets[index]] < 0:
+                t.is_protected[place] = True
+                break
+    for place in range(first, end):
+        budgets = t.budget_set[t.on_node[node, place]]
+        for index in range(t.sets_first[budgets], t.charged_end[place]):
+            t.disruptions_allowed[t.sets[index]] += 1
+
+
+@_rule
+def _sum_up(c: Columns, t: PodColumns, node: int, first: int, end: int, outcomes: Ints) -> None:
+    outcomes[SUM, node] = outcomes[VICTIMS, node] = 0
+    for place in range(first, end):
+        if not t.is_victim[place]:
+            continue
+        victim = t.on_node[node, place]
+        priority = c.classes[t.pod_class[victim], PRIORITY]
+        if (
+            outcomes[VICTIMS, node] == 0
+        ):  # the most important come first, of these who started first
+            outcomes[HIGHEST, node], outcomes[LATEST, node] = priority, t.started[victim]
+        outcomes[SUM, node] += priority + 2**31
+        outcomes[VICTIMS, node] += 1
+    outcomes[STATUS, node] = CANDIDATE if outcomes[VICTIMS, node] else IN_VAIN
+
+
+@_compiled
+def preempt_compiled(
+    c: Columns, t: PodColumns, pod: int, row: int, order: Ints, draw: int, own: int
+) -> int:
+    """``preempt``, compiled."""
+    return preempt(c, t, pod, row, order, draw, own)
+
+
+@_compiled
+def try_node_compiled(
+    c: Columns, t: PodColumns, pod: int, node: int, own: int, outcomes: Ints
+) -> None:
+    """``try_node``, compiled."""
+    try_node(c, t, pod, node, own, outcomes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,27 +16,26 @@ def decide(
     c: Columns, pod: int, order: Ints, start: int, wanted: int, own: int
 ) -> tuple[int, int, int]:
     """As ``kernels.decide``: the best node, how many were looked at, how many are feasible."""
-    count = len(order)
-    looked_at = 0
+    count, looked_at = len(order), 0
+    looks = _Looks(*c.classes[pod].tolist(), *c.uses_first[pod].tolist())
     least = [
-        kernels.fewest(c, int(c.uses[use, 0]), int(c.uses[use, 2]))
-        for use in _uses(c, pod, col.HARD)
+        kernels.fewest(c, counter, min_domains)
+        for counter, _, min_domains, *_ in c.uses[looks.hard : looks.soft].tolist()
     ]
     first = kernels.is_first(c, pod)
-    turned = np.concatenate((order[start:], order[:start]))
-    slots = turned[:0]
-    step = wanted + wanted // 4 + 1
+    slots = order[:0]
+    step = wanted + wanted // 8 + 1
     while looked_at < count and len(slots) <= wanted:
-        part = turned[looked_at : looked_at + step]
-        passes = _feasible(c, pod, part, least, first=first)
-        for index in np.flatnonzero(passes & (c.nominated[part] > 0)):
+        part = _turned(order, start + looked_at, min(step, count - looked_at))
+        passes = _feasible(c, looks, part, least, first=first)
+        for index in (passes & (c.nominated[part] > 0)).nonzero()[0]:
             passes[index] = kernels.fits_beside_nominated(c, pod, int(part[index]), own)
-        places = np.flatnonzero(passes)
+        places = passes.nonzero()[0]
         if len(slots) + len(places) > wanted:
             # One too many counts neither as feasible nor as looked at.
-            last = places[wanted - len(slots)]
-            slots = np.concatenate((slots, part[places[: wanted - len(slots)]]))
-            looked_at += int(last)
+            more = wanted - len(slots)
+            slots = np.concatenate((slots, part[places[:more]]))
+            looked_at += int(places[more])
             break
         slots = np.concatenate((slots, part[places]))
         looked_at += len(part)
@@ -42,7 +43,7 @@ def decide(
     feasible = len(slots)
     if not feasible:
         return -1, looked_at, 0
-    totals = _totals(c, pod, slots)
+    totals = _totals(c, looks, slots)
     c.found[:feasible], c.totals[:feasible] = slots, totals
     best = slots[totals == totals.max()]
     if len(best) > 1:
@@ -79,31 +80,51 @@ def bind(c: Columns, pod: int, node: int) -> None:
             c.counter_total[counter] += weight
 
 
-def _uses(c: Columns, pod: int, use: int) -> range:
-    return range(int(c.uses_first[pod, use]), int(c.uses_first[pod, use + 1]))
+class _Looks(NamedTuple):
+    """What a class looks at: its row, and where in ``uses`` what it uses begins, in their order."""
+
+    shape: int
+    placement: int
+    images: int
+    priority: int
+    needs_keys: int
+    suits_itself: int
+    hard: int
+    soft: int
+    wanted: int
+    repelled: int
+    attracted: int
+    end: int
 
 
-def _feasible(c: Columns, pod: int, slots: Ints, least: list[int], *, first: bool) -> Flags:
-    shape = int(c.classes[pod, col.SHAPE])
-    stale = slots[c.own_version[shape][slots] != c.version[slots]]
-    if len(stale):
-        c.own[shape, stale] = _own_scores(c, shape, stale)
-        c.own_version[shape, stale] = c.version[stale]
-    passes: Flags = c.allowed[c.classes[pod, col.PLACEMENT]][slots]
-    passes &= c.own[shape][slots] >= 0
-    for use, few in zip(_uses(c, pod, col.HARD), least, strict=True):
-        counter, most, _, itself, _ = c.uses[use].tolist()
+def _turned(order: Ints, first: int, length: int) -> Ints:
+    """A part of the order of nodes, which begins anew at its end."""
+    first %= len(order)
+    part = order[first : first + length]
+    return part if len(part) == length else np.concatenate((part, order[: length - len(part)]))
+
+
+def _feasible(c: Columns, looks: _Looks, slots: Ints, least: list[int], *, first: bool) -> Flags:
+    own = c.own[looks.shape]
+    if (c.own_version[looks.shape][slots] != c.version[slots]).any():
+        # All at once, so that the next windows find theirs done.
+        stale = (c.own_version[looks.shape] != c.version).nonzero()[0]
+        own[stale] = _own_scores(c, looks.shape, stale)
+        c.own_version[looks.shape, stale] = c.version[stale]
+    passes: Flags = c.allowed[looks.placement][slots]
+    passes &= own[slots] >= 0
+    hard = c.uses[looks.hard : looks.soft].tolist()
+    for (counter, most, _, itself, _), few in zip(hard, least, strict=True):
         domain = c.domains[c.counter_key[counter]][slots]
         passes &= domain >= 0
-        passes &= c.counts[c.counter_first[counter] + domain] + itself - few <= most
-    for use in _uses(c, pod, col.WANTED):
-        counter = int(c.uses[use, 0])
+        passes &= c.counts[c.counter_first[counter] + domain] <= most + few - itself
+    for counter, *_ in c.uses[looks.wanted : looks.repelled].tolist():
         domain = c.domains[c.counter_key[counter]][slots]
         passes &= domain >= 0
         if not first:
             passes &= c.counts[c.counter_first[counter] + domain] > 0
-    for use in _uses(c, pod, col.REPELLED):
-        passes &= _counts_at(c, int(c.uses[use, 0]), slots) <= 0
+    for counter, *_ in c.uses[looks.repelled : looks.attracted].tolist():
+        passes &= _counts_at(c, counter, slots) <= 0
     return passes
 
 
@@ -143,25 +164,22 @@ def _balance(used: Ints, most: Ints) -> Ints:
     return result
 
 
-def _totals(c: Columns, pod: int, slots: Ints) -> Ints:
-    shape, placement, images, *_ = c.classes[pod].tolist()
-    totals: Ints = c.own[shape][slots].astype(np.int64)
-    if images:
-        totals += c.images[images][slots]
-    if c.is_disliked[placement]:
-        disliked = c.disliked[placement][slots]
+def _totals(c: Columns, looks: _Looks, slots: Ints) -> Ints:
+    totals: Ints = c.own[looks.shape][slots].astype(np.int64)
+    if looks.images:
+        totals += c.images[looks.images][slots]
+    if c.is_disliked[looks.placement]:
+        disliked = c.disliked[looks.placement][slots]
         totals -= 3 * (100 * disliked // max(1, int(disliked.max())))
-    if c.is_preferred[placement]:
-        preferred = c.preferred[placement][slots]
+    if c.is_preferred[looks.placement]:
+        preferred = c.preferred[looks.placement][slots]
         totals += 2 * (100 * preferred // max(1, int(preferred.max())))
-    soft = _uses(c, pod, col.SOFT)
-    if soft:
-        _add_spread(c, pod, soft, slots, totals)
-    attracted = _uses(c, pod, col.ATTRACTED)
-    if attracted:
+    if looks.soft < looks.wanted:
+        _add_spread(c, looks, slots, totals)
+    if looks.attracted < looks.end:
         score = np.zeros(len(slots), np.int64)
-        for use in attracted:
-            score += _counts_at(c, int(c.uses[use, 0]), slots)
+        for counter, *_ in c.uses[looks.attracted : looks.end].tolist():
+            score += _counts_at(c, counter, slots)
         least, most = int(score.min()), int(score.max())
         if most > least:
             share: NDArray[np.float64] = 100.0 * ((score - least) / (most - least))
@@ -169,19 +187,20 @@ def _totals(c: Columns, pod: int, slots: Ints) -> Ints:
     return totals
 
 
-def _add_spread(c: Columns, pod: int, soft: range, slots: Ints, totals: Ints) -> None:
-    served = int(c.classes[pod, col.NEEDS_KEYS])
-    everywhere = served == col.ALL_NODES
-    eligible = slots if everywhere else slots[c.masks[served][slots]]
+def _add_spread(c: Columns, looks: _Looks, slots: Ints, totals: Ints) -> None:
+    everywhere = looks.needs_keys == col.ALL_NODES
+    served = c.masks[looks.needs_keys]
+    eligible = slots if everywhere else slots[served[slots]]
     if not len(eligible):
         return
     score = np.zeros(len(eligible))
-    for use in soft:
-        counter, skew, by_node, key, _ = c.uses[use].tolist()
+    for counter, skew, by_node, key, _ in c.uses[looks.soft : looks.wanted].tolist():
         domain = c.domains[key][eligible]
         size = len(eligible) if by_node else _distinct(c, key, domain)
-        place = eligible if by_node else domain
-        part = c.counts[c.counter_first[counter] + place] * c.logarithms[size + 2] + skew
+        first = int(c.counter_first[counter])
+        counts = c.counts[first : first + int(c.domain_limit[c.counter_key[counter]])]
+        part = counts[eligible if by_node else domain] * c.logarithms[size + 2]
+        part += skew
         if domain.min() < 0:
             part[domain < 0] = 0.0
         score += part
@@ -192,7 +211,7 @@ def _add_spread(c: Columns, pod: int, soft: range, slots: Ints, totals: Ints) ->
     if everywhere:
         totals += 2 * normal
     else:
-        totals[c.masks[served][slots]] += 2 * normal
+        totals[served[slots]] += 2 * normal
 
 
 def _distinct(c: Columns, key: int, domain: Ints) -> int:
