@@ -5,6 +5,8 @@ NATS is built from its Go module, the others come from Debian: ``.ci/run`` insta
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -13,11 +15,15 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from e2e.build import NATS, build
+import boto3
+from botocore.exceptions import SSLError
+from cryptography.hazmat.primitives import serialization
+
+from e2e.build import NATS, build, cache_directory
 from e2e.certificates import Authority
 from e2e.cluster import free_ports
 from e2e.waiting import eventually
@@ -37,11 +43,14 @@ class Server(ABC):
     provider: ClassVar[str]
     scheme: ClassVar[str]
     path: ClassVar[str] = ""
+    # What a check finds that comes without credentials.
+    without_credentials: ClassVar[str] = "AuthenticationFailed"
 
     def __init__(self, directory: Path, authority: Authority) -> None:
         self.directory = directory
         self.authority = authority
         (self.port,) = free_ports(1)
+        self.username, self.password = USER, PASSWORD
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
         self.certify(*authority.server(["127.0.0.2"], ["localhost"]))
@@ -192,6 +201,178 @@ class Postgres(Server):
         """See ``Server``. What it left behind would keep it from starting again."""
         super().stop()
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+
+class RabbitMq(Server):
+    """rabbitmq-server, with the Erlang port mapper it would otherwise start and leave behind."""
+
+    provider, scheme, path = "rabbitmq", "amqps", "%2F"
+
+    def __init__(self, directory: Path, authority: Authority) -> None:
+        super().__init__(directory, authority)
+        self._mapper_port, self._distribution_port = free_ports(2)
+        self._mapper: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """See ``Server``."""
+        (self.directory / "rabbitmq.conf").write_text(
+            f"""\
+listeners.tcp = none
+listeners.ssl.default = {self.port}
+ssl_options.cacertfile = {self.directory / "ca.crt"}
+ssl_options.certfile = {self.directory / "tls.crt"}
+ssl_options.keyfile = {self.directory / "tls.key"}
+ssl_options.verify = verify_none
+default_user = {USER}
+default_pass = {PASSWORD}
+"""
+        )
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
+
+    def environment(self) -> Mapping[str, str]:
+        """See ``Server``."""
+        return {
+            "HOME": str(self.directory),
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "RABBITMQ_NODENAME": "prism@localhost",
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_CONFIG_FILE": str(self.directory / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.directory),
+            "RABBITMQ_PID_FILE": str(self.directory / "pid"),
+        }
+
+    def start(self) -> None:
+        """See ``Server``."""
+        _program("rabbitmq-server")
+        guard = [sys.executable, "-IS", str(_GUARD), str(os.getpid())]
+        mapper = (_program("epmd"), "-port", str(self._mapper_port), "-address", "127.0.0.1")
+        self._mapper = subprocess.Popen([*guard, *mapper], stdin=subprocess.DEVNULL)
+        super().start()
+
+    def stop(self) -> None:
+        """See ``Server``."""
+        super().stop()
+        if self._mapper is not None:
+            self._mapper.kill()
+            self._mapper.wait()
+            self._mapper = None
+
+
+class Kafka(Server):
+    """A broker that is its own controller."""
+
+    provider, scheme = "kafka", "kafka"
+
+    def __init__(self, directory: Path, authority: Authority) -> None:
+        super().__init__(directory, authority)
+        self._controller_port, self._internal_port = free_ports(2)
+
+    def certify(self, certificate: bytes, key: bytes) -> None:
+        """See ``Server``. Java wants the key as PKCS 8, and all in one file."""
+        super().certify(certificate, key)
+        private = serialization.load_pem_private_key(key, None).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        (self.directory / "store.pem").write_bytes(private + certificate)
+
+    def command(self) -> list[str]:
+        """See ``Server``."""
+        properties = self.directory / "kafka.properties"
+        login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        properties.write_text(
+            f"""\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:{self._controller_port}
+controller.listener.names=CONTROLLER
+listeners=SASL_SSL://localhost:{self.port},\\
+  PLAINTEXT://localhost:{self._internal_port},CONTROLLER://localhost:{self._controller_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config={login} user_{USER}="{PASSWORD}";
+ssl.keystore.type=PEM
+ssl.keystore.location={self.directory / "store.pem"}
+log.dirs={self.directory / "data"}
+offsets.topic.replication.factor=1
+"""
+        )
+        java = (
+            *(_program("java"), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+            *("-cp", f"{_kafka_jars()}/*"),
+        )
+        if not (self.directory / "data").exists():
+            formatting = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ")
+            subprocess.run(
+                [*java, *formatting, "-c", str(properties)], check=True, capture_output=True
+            )
+        return [*java, "kafka.Kafka", str(properties)]
+
+
+class Sqs(Server):
+    """moto's SQS and IAM: once accounts are made, it lets nobody in without one."""
+
+    provider, scheme = "sqs", "https"
+    without_credentials = "NotServing"  # moto answers 500, where AWS says 403
+
+    def command(self) -> list[str]:
+        """See ``Server``."""
+        return [
+            *(str(Path(sys.executable).with_name("moto_server")), "--host=localhost"),
+            *(f"--port={self.port}", "--ssl-cert=tls.crt", "--ssl-key=tls.key"),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """See ``Server``."""
+        # Requests that make the account; what comes after them is asked who it is.
+        return {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+
+    def start(self) -> None:
+        """See ``Server``. What it knew is gone with its process."""
+        super().start()
+        # With an expired certificate nobody gets as far as an account.
+        with suppress(SSLError):
+            self._make_account()
+
+    def _make_account(self) -> None:
+        iam = boto3.client(
+            "iam",
+            region_name="us-east-1",
+            endpoint_url=f"https://localhost:{self.port}",
+            verify=str(self.directory / "ca.crt"),
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+        iam.create_user(UserName=USER)
+        allowed = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName=USER, PolicyName="sqs", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=USER)["AccessKey"]
+        self.username, self.password = key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def _kafka_jars() -> Path:
+    """The broker's jars, copied once into the user's cache."""
+    pom = Path(__file__).parent / "kafka" / "pom.xml"
+    version = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
+    folder = cache_directory() / "kafka" / version
+    if not folder.exists():
+        fresh = folder.with_name(f".{version}.{os.getpid()}")
+        copy = ("dependency:copy-dependencies", f"-DoutputDirectory={fresh}")
+        done = subprocess.run(
+            [_program("mvn"), "--quiet", "--batch-mode", f"--file={pom}", *copy],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"mvn {copy[0]} failed:\n{done.stdout[-2000:]}")
+        fresh.rename(folder)
+    return folder
 
 
 def _postgres(program: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.backend_servers import PASSWORD, USER, Nats, Postgres, Redis, Server
+from e2e.backend_servers import Kafka, Nats, Postgres, RabbitMq, Redis, Server, Sqs
 from e2e.certificates import Authority
 from prism_operator.adapters.probing.prober import AsyncProber
 from prism_operator.api.meta import PRISM_BACKEND, Ref
@@ -18,7 +18,7 @@ from prism_operator.planning.checks import Certificates, Check, Depth, Finding, 
 from prism_operator.planning.endpoints import endpoint_of
 
 TIMEOUT_S = 2.0
-SERVERS = (Nats, Redis, Postgres)
+SERVERS = (Nats, Redis, Postgres, RabbitMq, Kafka, Sqs)
 
 
 class Asking:
@@ -30,7 +30,7 @@ class Asking:
 
     def target(self, server: Server, host: str = "localhost") -> Target:
         endpoint = endpoint_of(server.url(host), server.provider)
-        return Target(server.provider, endpoint, self.trusted, USER, PASSWORD)
+        return Target(server.provider, endpoint, self.trusted, server.username, server.password)
 
     def finding(self, target: Target) -> Finding:
         key = Ref(PRISM_BACKEND, "default", target.provider)
@@ -92,7 +92,7 @@ def test_wrong_credentials_are_told(server: Server, asking: Asking) -> None:
 def test_missing_credentials_are_told(server: Server, asking: Asking) -> None:
     target = replace(asking.target(server), username=None, password=None)
 
-    assert asking.reason(target) == "AuthenticationFailed"
+    assert asking.reason(target) == server.without_credentials
 
 
 def test_a_certificate_of_somebody_elses_authority_is_told(server: Server, asking: Asking) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -38,10 +39,14 @@ PROVIDER_BY_SCHEME = {
     "tls": "nats",
 }
 
+_SQS_HOST = re.compile(r"sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?(:\d+)?(/|$)")
+
 
 def provider_from_url(url: str) -> str | None:
     """The provider a URL's scheme tells, None when it tells none."""
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, rest = url.partition("://")
+    if scheme == "https" and _SQS_HOST.match(rest):
+        return "sqs"
     return PROVIDER_BY_SCHEME.get(scheme) if separator else None
 
 

@@ -195,7 +195,8 @@ class Controller:
 
     def _plan(self, key: Ref, failures: tuple[Failure, ...]) -> tuple[Json, Plan] | None:
         obj, plan, asked = self._plan_once(key, failures)
-        if self._secrets.look(asked, key):
+        # Once more for each: what one Secret says may lead to the next.
+        while self._secrets.look(asked, key):
             obj, plan, asked = self._plan_once(key, failures)
         if obj is None or plan is None:
             self._checks.expect(key, None)

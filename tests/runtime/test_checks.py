@@ -151,6 +151,20 @@ def test_a_secret_that_comes_late_is_found_without_a_restart() -> None:
     assert world.ready() == ("True", "Healthy")
 
 
+def test_secrets_of_which_one_leads_to_the_next_are_read_in_one_pass() -> None:
+    world = Checked()
+    for name, data in (("creds", {"url": "cmVkaXM6Ly9y"}), ("ca", {"ca.crt": "eA=="})):
+        metadata = {"name": name, "namespace": "default"}
+        world.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    world.add(connection={"secretRef": {"name": "creds"}}, tls={"secretRef": {"name": "ca"}})
+    operator = world.start()
+
+    world.run(operator, seconds=1)
+
+    assert world.ready() == ("True", "Healthy")
+    assert len([write for write in world.writes_of() if write == STATUS]) == 2
+
+
 def test_many_hung_backends_keep_no_other_waiting() -> None:
     world = Checked()
     for number in range(40):

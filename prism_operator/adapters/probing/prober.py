@@ -23,7 +23,7 @@ from prism_operator.api.meta import Ref
 from prism_operator.planning.addresses import Network
 from prism_operator.planning.checks import TIMEOUT, Check, Depth, Finding, Target, Trouble
 
-PROVIDERS: Final = ("nats", "redis", "postgres")
+PROVIDERS: Final = ("nats", "redis", "postgres", "kafka", "rabbitmq", "sqs")
 _MIN_TIMEOUT_S: Final = 0.05
 _log = structlog.get_logger("prism_operator.adapters.probing")
 
