@@ -102,6 +102,7 @@ VALUES: dict[str, Json] = {
         "podAnnotations": {"note": "a: b # c"},
         "operands": {"runnerImage": "registry.example.com/{pattern}:1", "proxyImage": "p:1"},
         "allowPrivilegedPlacement": True,
+        "backends": {"check": False, "deniedCidrs": ["10.0.0.0/8", "fd00::/8"]},
         "extraArgs": ["--leader-elect-namespace=other"],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         "extraVolumes": [{"name": "tmp", "emptyDir": {}}],

@@ -24,29 +24,44 @@ class BackendState(StrEnum):
 
 
 class SimulatedBackends:
-    """A ``Prober`` that asks nobody: each backend is up until it is said to be otherwise."""
+    """The state of all backends: each is up until it is said to be otherwise."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._states: dict[tuple[str, str], BackendState] = {}
-        self._answers: list[tuple[float, int, Ref, Check, Trouble | None]] = []
-        self._order = itertools.count()
 
     def set(self, namespace: str, name: str, state: BackendState) -> None:
         """From now on the PrismBackend is found in this state."""
         self._states[namespace, name] = state
+
+    def state_of(self, key: Ref) -> BackendState:
+        """The state that the PrismBackend is in now."""
+        return self._states.get((key.namespace, key.name), BackendState.UP)
+
+    def prober(self) -> SimulatedProber:
+        """A prober for one process of the operator."""
+        return SimulatedProber(self, self._clock)
+
+
+class SimulatedProber:
+    """A ``Prober`` that asks nobody."""
+
+    def __init__(self, backends: SimulatedBackends, clock: Clock) -> None:
+        self._backends = backends
+        self._clock = clock
+        self._answers: list[tuple[float, int, Ref, Check, Trouble | None]] = []
+        self._order = itertools.count()
 
     def notify_with(self, notify: Callable[[], None]) -> None:
         """See ``Prober``. Nobody waits in virtual time: ``next_due_s`` says when to look."""
 
     def begin(self, key: Ref, check: Check) -> None:
         """See ``Prober``."""
-        state = self._states.get((key.namespace, key.name), BackendState.UP)
         wait_s, trouble = {
             BackendState.UP: (LATENCY_S, None),
             BackendState.DOWN: (LATENCY_S, REFUSED),
             BackendState.HUNG: (check.timeout_s, TIMEOUT),
-        }[state]
+        }[self._backends.state_of(key)]
         due_s = self._clock.monotonic_s() + wait_s
         heapq.heappush(self._answers, (due_s, next(self._order), key, check, trouble))
 

@@ -11,6 +11,7 @@ from prism_operator.runtime.metrics import NoMetrics
 from prism_operator.runtime.operator import WATCHED, Operator, Options
 from simulator.apiserver.client import InProcessReader, InProcessWriter
 from simulator.apiserver.server import ApiServer
+from simulator.backends import SimulatedBackends
 from simulator.clock import VirtualClock
 from simulator.controllers.world import Change
 from simulator.kernel import SECOND_US, Component, Kernel, Phase, Us
@@ -88,7 +89,9 @@ class OperatorProcess:
         via: str,
         reaction_us: Us,
         tell: Callable[[str, str], None],
+        backends: SimulatedBackends | None = None,
     ) -> None:
+        self._backends = backends
         self._kernel, self._server, self._clock = kernel, server, clock
         self._streams, self._options, self._via = streams, options, via
         self._reaction_us, self._tell = reaction_us, tell
@@ -129,11 +132,12 @@ class OperatorProcess:
             reader=reader,
             writer=self._writer,
             clock=self._clock,
-            settings=Settings(),
+            settings=Settings(check_backends=self._backends is not None),
             options=self._options,
             metrics=NoMetrics(),
             streams=self._streams,
             identity=identity,
+            prober=None if self._backends is None else self._backends.prober(),
         )
         self._tell("started", identity)
         self._component = Component(

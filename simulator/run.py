@@ -22,6 +22,7 @@ from simulator.apiserver.types import Catalog, Kind
 from simulator.autoscaling.keda.crds import keda_crds
 from simulator.autoscaling.keda.operator import KedaOperator
 from simulator.autoscaling.metrics import ClusterMetrics
+from simulator.backends import SimulatedBackends
 from simulator.checkers import all_checkers
 from simulator.checkers.offsets import EveryOffsetOnce
 from simulator.clock import VirtualClock
@@ -129,6 +130,7 @@ class Simulation:
         self.machines: dict[str, Machine] = {}
         self._build_control_plane()
         self._build_autoscalers()
+        self.backends = SimulatedBackends(self.clock)
         self.operators = self._build_operators()
         counters = Counters(
             lambda: self.kubelets.restarts,
@@ -267,6 +269,8 @@ class Simulation:
 
     def _build_operators(self) -> list[OperatorProcess]:
         spec = self.scenario.operator
+        # Checks that find the same for ever are left out: they would be most of a long run.
+        checked = any(event.backend is not None for event in self.scenario.timeline)
         options = Options(
             watch_namespaces=spec.watch_namespaces,
             leader_elect=(spec.replicas > 1 if spec.leader_elect is None else spec.leader_elect),
@@ -283,6 +287,7 @@ class Simulation:
                 via=spec.via,
                 reaction_us=self.scenario.cluster.reaction.operator,
                 tell=self._tell,
+                backends=self.backends if checked else None,
             )
             for ordinal in range(spec.replicas)
         ]
@@ -367,6 +372,8 @@ class Simulation:
         if event.load is not None:
             self.workloads.act(event.load)
             self._work.wake()
+        if (backend := event.backend) is not None:
+            self.backends.set(backend.namespace, backend.name, backend.state)
         if event.keda is not None:
             self.keda.is_down = event.keda == "down"
             self._keda.wake()

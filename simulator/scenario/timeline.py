@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from prism_operator.api.meta import Json
+from simulator.backends import BackendState
 from simulator.kernel import SECOND_US
 from simulator.scenario.values import Duration, Strict, Target, Texts, exactly_one
 from simulator.scenario.workloads import LoadAction
@@ -65,6 +66,14 @@ class RestartAction(Strict):
     after: Duration = SECOND_US
 
 
+class BackendAction(Strict):
+    """What health checks find of a PrismBackend from now on."""
+
+    name: str
+    namespace: str = "default"
+    state: BackendState
+
+
 _ACTIONS = (
     "apply",
     "patch",
@@ -76,6 +85,7 @@ _ACTIONS = (
     "operator_restart",
     "load",
     "keda",
+    "backend",
 )
 
 
@@ -97,6 +107,7 @@ class Event(Strict):
     operator_restart: RestartAction | None = None
     load: LoadAction | None = None
     keda: Literal["down", "up"] | None = None
+    backend: BackendAction | None = None
 
     @field_validator("delete", mode="before")
     @classmethod

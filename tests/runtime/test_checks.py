@@ -23,7 +23,7 @@ class Checked(World):
     def start(self, identity: str = "operator", *, leader_elect: bool = False) -> Operator:
         settings = Settings(check_backends=True)
         return self.operator(
-            identity, settings=settings, prober=self.backends, leader_elect=leader_elect
+            identity, settings=settings, prober=self.backends.prober(), leader_elect=leader_elect
         )
 
     def add(self, name: str = "broker", **spec: object) -> None:

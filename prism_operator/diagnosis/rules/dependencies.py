@@ -18,6 +18,7 @@ from prism_operator.diagnosis.findings import Evidence, Finding, Remedy
 from prism_operator.diagnosis.workloads import edit_command, is_pod_ready, ready_link, workloads
 from prism_operator.planning.conditions import (
     BACKEND_RESOLVED,
+    CHECK_PENDING,
     FOREIGN_SCALER,
     INVALID_SPEC,
     NOT_CHECKED,
@@ -27,7 +28,8 @@ from prism_operator.planning.conditions import (
 )
 
 _CHECKED: Final = ("PrismBackend", "PrismNamespace")
-_OTHERWISE_TOLD: Final = frozenset({INVALID_SPEC, PAUSED, "NameConflict"})
+# Told elsewhere, or over in a moment.
+_OTHERWISE_TOLD: Final = frozenset({INVALID_SPEC, PAUSED, "NameConflict", CHECK_PENDING})
 
 
 def find_own_health(facts: Facts) -> Iterator[Finding]:
