@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
 
-from prism_operator.adapters.probing.peer import Probe
+from prism_operator.adapters.probing.peer import Peer, Probe
 from prism_operator.adapters.probing.prober import PROVIDERS, AsyncProber
 from prism_operator.adapters.probing.troubles import trouble_of
 from prism_operator.api.meta import PRISM_BACKEND, Ref
@@ -98,6 +100,27 @@ def test_without_its_client_a_backend_is_only_said_to_accept_connections(
     prober.close()
 
     assert (reason(finding), finding.depth) == ("", Depth.NO_CLIENT)
+
+
+class Hopeless:
+    """A client that gives itself up, and one that clings to life."""
+
+    async def gives_up(self, _peer: Peer) -> None:
+        raise asyncio.CancelledError
+
+    async def clings(self, _peer: Peer) -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(("how", "told"), [("gives_up", "ConnectionLost"), ("clings", "Timeout")])
+def test_a_finding_comes_whatever_a_client_does(how: str, told: str) -> None:
+    prober = AsyncProber(find_probe=lambda _provider: getattr(Hopeless(), how))
+    finding = ask(prober, "nats://localhost", "nats", timeout_s=0.1)
+    prober.close()
+
+    assert reason(finding) == told
 
 
 def verification_error(code: int) -> ssl.SSLCertVerificationError:

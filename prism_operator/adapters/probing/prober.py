@@ -21,7 +21,7 @@ from prism_operator.adapters.probing.tls import context_of
 from prism_operator.adapters.probing.troubles import trouble_of
 from prism_operator.api.meta import Ref
 from prism_operator.planning.addresses import Network
-from prism_operator.planning.checks import TIMEOUT, Check, Depth, Finding, Target, Trouble
+from prism_operator.planning.checks import LOST, TIMEOUT, Check, Depth, Finding, Target, Trouble
 
 PROVIDERS: Final = ("nats", "redis", "postgres", "kafka", "rabbitmq", "sqs")
 _MIN_TIMEOUT_S: Final = 0.05
@@ -103,6 +103,8 @@ class AsyncProber:
             task.cancel()
             self._tasks.add(task)
             task.add_done_callback(self._end)
+        elif task.cancelled():
+            trouble = LOST  # a client that gave itself up
         elif error := task.exception():
             trouble = trouble_of(error)
             _log.debug(
