@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from simulator.checkers.bounds import ReplicasWithinBounds
+from simulator.checkers.eviction import BudgetKept
 from simulator.checkers.ownership import NoOrphans, OneOwner, OnlyOurOwn
+from simulator.checkers.placement import HardSpread, WhereTolerated, WithinAllocatable
 from simulator.checkers.readiness import ReadyIsTrue
 from simulator.checkers.surge import NoMoreThanSurge
 from simulator.cluster.api import Cache
@@ -34,6 +36,10 @@ def all_checkers(cache: Cache, operator_works: Callable[[], bool]) -> tuple[Chec
     return (
         NoMoreThanSurge(cache),
         ReplicasWithinBounds(cache),
+        WithinAllocatable(cache),
+        WhereTolerated(cache),
+        HardSpread(cache),
+        BudgetKept(cache),
         OneOwner(),
         NoOrphans(cache),
         OnlyOurOwn(),

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from prism_operator.api.meta import DEPLOYMENT, NODE, PRISM_STACK, REPLICA_SET, SERVICE, Ref
+from prism_operator.api.meta import (
+    DEPLOYMENT,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    PRISM_STACK,
+    REPLICA_SET,
+    SERVICE,
+    Ref,
+)
 from simulator.apiserver.server import ApiServer
 from simulator.checkers import all_checkers
 from simulator.clock import VirtualClock
@@ -202,3 +211,165 @@ def test_an_autoscaler_that_leaves_its_bounds_is_found_and_a_user_who_does_is_no
 
     watched.autoscaler.scale(deployment, 6)
     assert watched.found == ["replicas-within-bounds"]
+
+
+def a_node(name: str, *, cpu: str = "2", zone: str = "a", **spec: Any) -> Any:
+    labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": zone}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+        "status": {"allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "3"}},
+    }
+
+
+def a_pod(name: str, *, cpu: str = "500m", **spec: Any) -> Any:
+    container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "x"}},
+        "spec": {"containers": [container], **spec},
+    }
+
+
+def nodes(watched: Watched, *objects: Any) -> None:
+    for node in objects:
+        made = watched.world.create(node)
+        watched.world.update({**made, "status": node["status"]}, "status")
+
+
+def bound(watched: Watched, pod: Any, node: str) -> Any:
+    made = watched.world.create(pod)
+    watched.world.bind(made, node)
+    return made
+
+
+def test_a_node_that_is_asked_for_more_than_it_has_is_found() -> None:
+    watched = Watched()
+    nodes(watched, a_node("n", cpu="2"), a_node("m"))
+    sidecar = {**a_pod("", cpu="250m")["spec"]["containers"][0], "name": "s"}
+    init = [{**sidecar, "restartPolicy": "Always"}]
+    bound(watched, a_pod("one", cpu="1250m", initContainers=init), "n")
+    full = bound(watched, a_pod("two", cpu="500m"), "n")  # 250m + 1250m + 500m: exactly full
+    assert watched.found == []
+
+    bound(watched, a_pod("three", cpu="1m"), "n")
+    assert watched.found == ["within-allocatable"]
+
+    watched.world.delete_within(Ref(POD, "default", "two"), full["metadata"]["uid"], 0)
+    bound(watched, a_pod("four", cpu="400m"), "n")  # there is room again
+    assert watched.found == ["within-allocatable"]
+
+    bound(watched, a_pod("five", cpu="0"), "n")  # but for three pods only
+    assert watched.found == ["within-allocatable"] * 2
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"unschedulable": True},
+        {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]},
+        {"taints": [{"key": "k", "effect": "NoExecute"}]},
+    ],
+    ids=["cordoned", "NoSchedule", "NoExecute"],
+)
+def test_a_pod_on_a_node_that_it_does_not_tolerate_is_found(node: Any) -> None:
+    watched = Watched()
+    nodes(watched, a_node("n", **node))
+    bound(watched, a_pod("tolerant", tolerations=[{"operator": "Exists"}]), "n")
+    assert watched.found == []
+
+    bound(watched, a_pod("other", tolerations=[{"key": "other", "operator": "Exists"}]), "n")
+    assert watched.found == ["where-tolerated"]
+
+
+def test_a_pod_outside_its_node_affinity_is_found() -> None:
+    watched = Watched()
+    nodes(watched, a_node("n", zone="a"))
+    bound(watched, a_pod("right", nodeSelector={"topology.kubernetes.io/zone": "a"}), "n")
+    assert watched.found == []
+
+    bound(watched, a_pod("wrong", nodeSelector={"topology.kubernetes.io/zone": "b"}), "n")
+    assert watched.found == ["where-tolerated"]
+
+
+def a_spread(**more: Any) -> Any:
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "x"}},
+        **more,
+    }
+    return {"topologySpreadConstraints": [constraint]}
+
+
+def test_a_second_pod_in_a_zone_while_another_zone_has_none_is_found() -> None:
+    watched = Watched()
+    nodes(watched, a_node("n", zone="a"), a_node("m", zone="b"))
+    bound(watched, a_pod("one", **a_spread()), "n")
+    bound(watched, a_pod("two", **a_spread()), "m")
+    bound(watched, a_pod("three", **a_spread()), "n")
+    assert watched.found == []
+
+    bound(watched, a_pod("four", **a_spread()), "n")
+    assert watched.found == ["hard-spread"]
+
+
+def test_zones_that_a_spread_does_not_count_are_no_reason_for_an_alarm() -> None:
+    watched = Watched()
+    taints = [{"key": "k", "effect": "NoSchedule"}]
+    nodes(watched, a_node("n", zone="a"), a_node("m", zone="b", taints=taints))
+    only_a = {"nodeSelector": {"topology.kubernetes.io/zone": "a"}}
+    for i, spec in enumerate(
+        (
+            {**a_spread(), **only_a},
+            {**a_spread(), **only_a},
+            a_spread(nodeTaintsPolicy="Honor"),
+        )
+    ):
+        bound(watched, a_pod(f"p{i}", **spec), "n")
+    assert watched.found == []
+
+    bound(watched, a_pod("p", cpu="0", **a_spread(nodeAffinityPolicy="Ignore"), **only_a), "n")
+    assert "hard-spread" in watched.found
+
+
+def test_an_eviction_that_leaves_fewer_pods_than_the_budget_wants_is_found() -> None:
+    watched = Watched()
+    nodes(watched, a_node("n"))
+    for name in ("one", "two", "three"):
+        bound(watched, a_pod(name), "n")
+        now = watched.world.get(Ref(POD, "default", name))
+        assert now is not None
+        ready = {"type": "Ready", "status": "True"}
+        status = {"phase": "Running", "conditions": [ready]}
+        watched.world.update({**now, "status": status}, "status")
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "b", "namespace": "default"},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "x"}}},
+    }
+    made = watched.world.create(budget)
+
+    def charge(*names: str) -> None:
+        gone = dict.fromkeys(names, "2026-03-02T00:00:00Z")
+        counts = {"currentHealthy": 3, "desiredHealthy": 2, "expectedPods": 3}
+        status = {**counts, "disruptionsAllowed": 0, "disruptedPods": gone}
+        latest = watched.world.get(Ref(POD_DISRUPTION_BUDGET, "default", "b"))
+        watched.world.update({**made, **(latest or {}), "status": status}, "status")
+
+    charge("one")
+    assert watched.found == []
+    # The controller takes the name off once the pod is seen to go.
+    uid = watched.world.get(Ref(POD, "default", "one"))["metadata"]["uid"]  # type: ignore[index]
+    watched.world.delete(Ref(POD, "default", "one"), uid)
+    charge()
+    assert watched.found == []
+
+    watched.rest_until(5)
+    charge("two")
+    assert watched.found == ["pdb-violated-by-eviction"]
