@@ -18,6 +18,7 @@ from simulator.scenario.model import Scenario
 from simulator.scenario.rates import Surroundings, Trace, TraceSpec
 from simulator.scenario.settings import Setting, changed
 from simulator.scenario.traces import read_trace
+from simulator.scenario.unmodelled import unmodelled, unmodelled_in_patch
 from simulator.scenario.values import BY_KIND, shown
 
 
@@ -104,6 +105,7 @@ def load(
             for manifest in objects
             for problem in _unmodelled_triggers(manifest.document, manifest.obj, ())
         ]
+    problems += _unmodelled(document, scenario, manifests)
     traces: dict[TraceSpec, Trace] = {}
     for spec in _traces_of(scenario):
         try:
@@ -121,6 +123,25 @@ def _traces_of(scenario: Scenario) -> list[TraceSpec]:
         course for event in scenario.timeline if event.load for course in event.load.courses
     ]
     return list(dict.fromkeys(trace for course in courses for trace in course.traces()))
+
+
+def _unmodelled(
+    document: Document, scenario: Scenario, manifests: Mapping[str, tuple[Manifest, ...]]
+) -> list[str]:
+    """Complaints about what pods are to have that there is no model of."""
+    offered = {name for pool in scenario.cluster.pools.values() for name in pool.allocatable}
+    problems = [
+        str(manifest.document.complain(where, message))
+        for objects in manifests.values()
+        for manifest in objects
+        for where, message in unmodelled(manifest.obj, offered)
+    ]
+    for i, event in enumerate(scenario.timeline):
+        if event.patch is not None:
+            at = ("timeline", i, "patch", "patch")
+            for where, message in unmodelled_in_patch(event.patch.patch, offered):
+                problems.append(str(document.complain((*at, *where), message)))
+    return problems
 
 
 def _unmodelled_triggers(document: Document, value: Any, where: Location) -> Iterator[str]:
@@ -252,7 +273,7 @@ def load_manifests(path: Path) -> tuple[Manifest, ...]:
             continue
         if obj["kind"] not in BY_KIND:
             kinds = ", ".join(sorted(BY_KIND))
-            message = f'kind: expected one of {kinds}, got "{obj["kind"]}"'
+            message = f'kind: expected one of {kinds} (no other is modelled), got "{obj["kind"]}"'
             problems.append(str(document.complain(("kind",), message)))
             continue
         resource = BY_KIND[obj["kind"]]
