@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from prism_operator.api.meta import Json
 from simulator.scheduling.columnar import columns as col
 from simulator.scheduling.columnar import kernels
-from simulator.scheduling.columnar.columns import Columns, Ints, Table
+from simulator.scheduling.columnar.columns import Columns, Flags, Ints, Table
 from simulator.scheduling.decision import feasible_wanted
 from simulator.scheduling.nodes import Cluster, NodeInfo
 from simulator.scheduling.placement import (
@@ -32,7 +32,8 @@ from simulator.scheduling.scores import IMAGE_MOST, IMAGES_LEAST
 from simulator.scheduling.selectors import Selector
 from simulator.scheduling.spreading import default_spread, includes, logarithm
 
-CountPod: TypeAlias = Callable[[Columns, int, int, int, int, bool], None]
+Unbind: TypeAlias = Callable[[Columns, Ints, Flags, int], None]
+CountEffects: TypeAlias = Callable[[Columns, int, int, int, int, bool], None]
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class ColumnarCluster:
     """The scheduler's cache: nodes by slot, pods by class.
 
     Namespaces, Services and owners are as in ``Cluster``; they have to be there before a class is
-    registered whose pods they select. ``count_pod`` and ``count_effects`` are the kernels' rules,
+    registered whose pods they select. ``unbind`` and ``count_effects`` are the kernels' rules,
     compiled or not.
     """
 
@@ -116,15 +117,16 @@ class ColumnarCluster:
         namespaces: Mapping[str, Mapping[str, str]] | None = None,
         services: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
         owners: Mapping[tuple[str, str, str], Selector] | None = None,
-        count_pod: CountPod = kernels.count_pod,
-        count_effects: CountPod = kernels.count_effects,
+        unbind: Unbind = kernels.unbind,
+        count_effects: CountEffects = kernels.count_effects,
     ) -> None:
         self.context = Cluster((), namespaces or {}, services or {}, owners or {})
         self.nodes: list[NodeInfo | None] = []
         self.slots: dict[str, int] = {}
         self.classes: list[PodClass] = []
-        self._count_pod, self._count_effects = count_pod, count_effects
+        self._unbind, self._count_effects = unbind, count_effects
         self._free: list[int] = []
+        self._free_nominations = [0]
         self._names: list[str] = []  # sorted; of all nodes that ever were
         self._zones: dict[tuple[str, str], dict[int, None]] = {}
         self._topology: dict[str, _Domains] = {}
@@ -169,8 +171,7 @@ class ColumnarCluster:
         """A node has gone, with all pods that were on it."""
         node = self._node(slot)
         for pod, count, leaves in self._pods_on(slot):
-            for _ in range(count):
-                self.count_out(pod, slot, leaves=leaves)
+            self.count_out([pod] * count, slot, [leaves] * count)
         for row in np.flatnonzero(self._array("nominations")[:, 1] == slot + 1):
             self.withdraw(int(row))
         self._leave(node, slot)
@@ -285,15 +286,15 @@ class ColumnarCluster:
 
     # Pods.
 
-    def count_out(self, pod: int, slot: int, *, leaves: bool = False) -> None:
-        """A pod of a class is no longer on a node; ``leaves`` when it was being deleted."""
-        c = self.columns()
-        there = c.leaving[pod, slot] if leaves else c.bound[pod, slot] - c.leaving[pod, slot]
-        if there < 1:
-            raise ValueError(f"no pod of class {pod} is on the node in slot {slot}")
-        c.bound[pod, slot] -= 1
-        c.leaving[pod, slot] -= leaves
-        self._count_pod(c, pod, slot, -1, col.WEIGHT, leaves)
+    def count_out(self, pods: Sequence[int], slot: int, leaving: Sequence[bool]) -> None:
+        """Pods, given by their classes, are no longer on a node; which were being deleted."""
+        counts = np.array(pods, np.int64), np.array(leaving, np.bool_)
+        self._unbind(self.columns(), *counts, slot)
+
+    def is_on(self, pod: int, slot: int, *, leaving: bool) -> bool:
+        """Whether a pod of a class is on a node, and whether it is being deleted."""
+        leave = self._array("leaving")[pod, slot]
+        return bool(leave if leaving else self._array("bound")[pod, slot] - leave)
 
     def mark_leaving(self, pod: int, slot: int) -> None:
         """A pod of a class on a node is being deleted: spread no longer counts it."""
@@ -304,20 +305,22 @@ class ColumnarCluster:
 
     def nominate(self, pod: int, slot: int) -> int:
         """Promises room on a node to a pod; the number of the promise."""
-        free = np.flatnonzero(self._array("nominations")[:, 0] == 0)
-        if not len(free):
-            self._tables["nominations"].fit(2 * len(self._array("nominations")), 2)
+        if not self._free_nominations:
+            rows = len(self._array("nominations"))
+            self._tables["nominations"].fit(2 * rows, 2)
+            self._free_nominations.extend(range(2 * rows - 1, rows - 1, -1))
             self._columns = None
-            return self.nominate(pod, slot)
-        self._array("nominations")[free[0]] = pod + 1, slot + 1
+        nomination = self._free_nominations.pop()
+        self._array("nominations")[nomination] = pod + 1, slot + 1
         self._array("nominated")[0, slot] += 1
         self._array("version")[0, slot] += 1
-        return int(free[0])
+        return nomination
 
     def withdraw(self, nomination: int) -> None:
         """A promise no longer holds."""
         _, slot = self._array("nominations")[nomination]
         self._array("nominations")[nomination] = 0
+        self._free_nominations.append(nomination)
         self._array("nominated")[0, slot - 1] -= 1
         self._array("version")[0, slot - 1] += 1
 

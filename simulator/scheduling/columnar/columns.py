@@ -114,7 +114,8 @@ SUM: Final = 5
 VICTIMS: Final = 6
 LATEST: Final = 7  # when the first of the highest victims started
 FIRST: Final = 8  # the place of the first pod that is less important
-OUTCOME_ROWS: Final = 9
+AT_CHANGE: Final = 9  # of any budget
+OUTCOME_ROWS: Final = 10
 
 # Statuses.
 HOPELESS: Final = 0
@@ -138,6 +139,7 @@ class PodColumns(NamedTuple):
     sets: Ints
     disruptions_allowed: Ints
     budget_version: Ints
+    budget_changes: Ints  # one number: how often any of them changed
     # preempting classes × OUTCOME_ROWS × N
     outcomes: Ints
     # scratch: by node, by place on a node

@@ -15,6 +15,7 @@ from numba.extending import register_jitable
 
 from simulator.scheduling.columnar.columns import (
     AT_BUDGETS,
+    AT_CHANGE,
     AT_VERSION,
     ATTRACTED,
     CANDIDATE,
@@ -45,6 +46,7 @@ from simulator.scheduling.columnar.columns import (
     WANTED,
     WEIGHT,
     Columns,
+    Flags,
     Ints,
     PodColumns,
 )
@@ -412,12 +414,19 @@ def bind_compiled(c: Columns, pod: int, node: int) -> None:
     bind(c, pod, node)
 
 
+@_rule
+def unbind(c: Columns, pods: Ints, leaving: Flags, node: int) -> None:
+    """Pods, given by their classes, are no longer on a node."""
+    for index in range(len(pods)):
+        c.bound[pods[index], node] -= 1
+        c.leaving[pods[index], node] -= leaving[index]
+        count_pod(c, pods[index], node, -1, WEIGHT, leaving[index])
+
+
 @_compiled
-def count_pod_compiled(
-    c: Columns, pod: int, node: int, sign: int, column: int, leaves: bool
-) -> None:
-    """``count_pod``, compiled."""
-    count_pod(c, pod, node, sign, column, leaves)
+def unbind_compiled(c: Columns, pods: Ints, leaving: Flags, node: int) -> None:
+    """``unbind``, compiled."""
+    unbind(c, pods, leaving, node)
 
 
 @_compiled
@@ -463,7 +472,8 @@ def can_be_helped(c: Columns, pod: int, node: int) -> bool:
 def preempt(c: Columns, t: PodColumns, pod: int, row: int, order: Ints, draw: int, own: int) -> int:
     """The node to make room on for a pod that fits nowhere; −1 when that helps nowhere.
 
-    Its search begins at a drawn node. ``row`` is where outcomes of the pod's class are kept.
+    Its search begins at a drawn node. ``row`` is where outcomes of the pod's class are kept. The
+    victims on the node are marked.
     """
     if own >= 0:  # without its own promise, what is known of that node does not hold for it
         t.outcomes[row, AT_VERSION, c.nominations[own, 1] - 1] = 0
@@ -483,19 +493,22 @@ def preempt(c: Columns, t: PodColumns, pod: int, row: int, order: Ints, draw: in
         return -1
     on_node, on_node_count, budget_set = t.on_node, t.on_node_count, t.budget_set
     sets_first, sets, budget_version = t.sets_first, t.sets, t.budget_version
+    changes = t.budget_changes[0]
     enough = min(max(100, potential // 10), potential)
     best, clean, violating = -1, 0, 0
     first = draw % potential
     for index in range(first, first + potential):
         node = potential_nodes[index if index < potential else index - potential]
-        budgets = 0
-        for place in range(outcomes[FIRST, node], on_node_count[node]):
-            covering = budget_set[on_node[node, place]]
-            for covered in range(sets_first[covering], sets_first[covering + 1]):
-                budgets += budget_version[sets[covered]]
-        if outcomes[STATUS, node] == HELPABLE or outcomes[AT_BUDGETS, node] != budgets:
-            outcomes[AT_BUDGETS, node] = budgets
-            try_node(c, t, pod, node, own, outcomes)
+        if outcomes[STATUS, node] == HELPABLE or outcomes[AT_CHANGE, node] != changes:
+            outcomes[AT_CHANGE, node] = changes
+            budgets = 0
+            for place in range(outcomes[FIRST, node], on_node_count[node]):
+                covering = budget_set[on_node[node, place]]
+                for covered in range(sets_first[covering], sets_first[covering + 1]):
+                    budgets += budget_version[sets[covered]]
+            if outcomes[STATUS, node] == HELPABLE or outcomes[AT_BUDGETS, node] != budgets:
+                outcomes[AT_BUDGETS, node] = budgets
+                try_node(c, t, pod, node, own, outcomes)
         if outcomes[STATUS, node] != CANDIDATE:
             continue
         if outcomes[VIOLATIONS, node] == 0:
@@ -510,6 +523,8 @@ def preempt(c: Columns, t: PodColumns, pod: int, row: int, order: Ints, draw: in
             break
     if own >= 0:
         outcomes[AT_VERSION, c.nominations[own, 1] - 1] = 0
+    if best >= 0:
+        try_node(c, t, pod, best, own, outcomes)  # marks the victims anew
     return best
 
 
@@ -694,11 +709,3 @@ def preempt_compiled(
 ) -> int:
     """``preempt``, compiled."""
     return preempt(c, t, pod, row, order, draw, own)
-
-
-@_compiled
-def try_node_compiled(
-    c: Columns, t: PodColumns, pod: int, node: int, own: int, outcomes: Ints
-) -> None:
-    """``try_node``, compiled."""
-    try_node(c, t, pod, node, own, outcomes)

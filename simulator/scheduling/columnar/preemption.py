@@ -47,7 +47,6 @@ class ColumnarPreemption:
     def __init__(self, scheduler: ColumnarScheduler, *, compiled: bool = True) -> None:
         self._scheduler, self._cluster = scheduler, scheduler.cluster
         self._preempt = kernels.preempt_compiled if compiled else kernels.preempt
-        self._try_node = kernels.try_node_compiled if compiled else kernels.try_node
         self._nodes: dict[int, int] = {}
         self._leaving: set[int] = set()
         self._names: list[str] = []
@@ -88,13 +87,7 @@ class ColumnarPreemption:
 
     def remove_pod(self, number: int) -> None:
         """A pod has left its node."""
-        node = self._nodes.pop(number)
-        leaving = number in self._leaving
-        self._leaving.discard(number)
-        self._on_node[node].remove(self._keys.pop(number))
-        self._free.append(number)
-        self._write(node)
-        self._scheduler.unbind(int(self._array("pod_class")[number]), node, leaving=leaving)
+        self._remove([number], self._nodes[number])
 
     def mark_leaving(self, number: int) -> None:
         """A pod is being deleted; it takes room until it is removed."""
@@ -129,6 +122,7 @@ class ColumnarPreemption:
         self._fixed = {
             "disruptions_allowed": np.array([*map(disruptions_allowed, budgets)], np.int64),
             "budget_version": np.zeros(len(budgets), np.int64),
+            "budget_changes": np.zeros(1, np.int64),
         }
         self._pods = None
 
@@ -138,6 +132,7 @@ class ColumnarPreemption:
         # More than fit on a node make no difference.
         if min(allowed[budget], most) != min(disruptions, most):
             self._fixed["budget_version"][budget] += 1
+            self._fixed["budget_changes"][0] += 1
         allowed[budget] = disruptions
 
     def disruptions_allowed(self, budget: int) -> int:
@@ -157,19 +152,28 @@ class ColumnarPreemption:
         node = int(self._preempt(c, t, pod, row, self._cluster.order, draw, nomination))
         if node < 0:
             return None
-        outcomes = self._outcomes[row]
-        self._try_node(c, t, pod, node, nomination, outcomes)  # marks the victims
-        last = int(t.on_node_count[node])
-        places = range(last - self._less_important(pod, node), last)
-        victims = (int(t.on_node[node, place]) for place in places if t.is_victim[place])
-        return Room(node, tuple(victims), int(outcomes[col.VIOLATIONS, node]))
+        first, last = int(t.outcomes[row, col.FIRST, node]), int(t.on_node_count[node])
+        victims = t.on_node[node, first:last][t.is_victim[first:last]]
+        violations = int(t.outcomes[row, col.VIOLATIONS, node])
+        return Room(node, tuple(victims.tolist()), violations)
 
     def evict(self, room: Room) -> None:
         """The victims are gone at once, and what their budgets allow is less."""
         for victim in room.victims:
             for budget in self._budgets_of(victim):
                 self.allow(budget, max(0, self.disruptions_allowed(budget) - 1))
-            self.remove_pod(victim)
+        self._remove(room.victims, room.node)
+
+    def _remove(self, pods: Sequence[int], node: int) -> None:
+        classes = self._array("pod_class")[list(pods)].tolist()
+        leaving = [number in self._leaving for number in pods]
+        self._cluster.count_out(classes, node, leaving)
+        for number in pods:
+            del self._nodes[number]
+            self._leaving.discard(number)
+            self._on_node[node].remove(self._keys.pop(number))
+            self._free.append(number)
+        self._write(node)
 
     def _waits_for_room(self, pod: int, nomination: int) -> bool:
         """Whether victims of an earlier preemption are still leaving the node promised to it."""
@@ -181,10 +185,6 @@ class ColumnarPreemption:
             key.pod in self._leaving and key.negative_priority > mine
             for key in self._on_node.get(node, ())
         )
-
-    def _less_important(self, pod: int, node: int) -> int:
-        mine = -self._cluster.classes[pod].pod.priority
-        return sum(key.negative_priority > mine for key in self._on_node.get(node, ()))
 
     def _budgets_of(self, number: int) -> tuple[int, ...]:
         return self._covering[int(self._array("budget_set")[number])]

@@ -56,7 +56,7 @@ class ColumnarScheduler:
             namespaces=namespaces,
             services=services,
             owners=owners,
-            count_pod=kernels.count_pod_compiled if compiled else kernels.count_pod,
+            unbind=kernels.unbind_compiled if compiled else kernels.unbind,
             count_effects=kernels.count_effects_compiled if compiled else kernels.count_effects,
         )
         self.start = 0  # where the next search begins, in the order of nodes
@@ -128,7 +128,9 @@ class ColumnarScheduler:
 
     def unbind(self, pod: int, node: int, *, leaving: bool = False) -> None:
         """A pod of a class has left its node; ``leaving`` when it was marked so before."""
-        self.cluster.count_out(pod, node, leaves=leaving)
+        if not self.cluster.is_on(pod, node, leaving=leaving):
+            raise ValueError(f"no pod of class {pod} is on the node in slot {node}")
+        self.cluster.count_out([pod], node, [leaving])
 
     def mark_leaving(self, pod: int, node: int) -> None:
         """A pod of a class on a node is being deleted; it takes room until it is unbound."""
