@@ -198,12 +198,15 @@ class Simulation:
             self._run_controllers,
             cluster.reaction.controllers,
         )
-        self._scheduler = Scheduler(self._world("default-scheduler"))
+        self._scheduler = Scheduler(
+            self._world("default-scheduler"),
+            self._streams.stream("kube-scheduler", "preemption").randrange,
+        )
         self._scheduling = Component(
             self.kernel,
             Phase.SCHEDULER,
             "kube-scheduler",
-            self._scheduler.step,
+            partial(self._since_start, self._scheduler.step),
             cluster.reaction.scheduler,
         )
         pods = cluster.pods

@@ -67,12 +67,19 @@ class Sampler:
 
     start: int = 0
 
-    def evaluate(self, pod: PodInfo, cluster: Cluster) -> Evaluation:
-        """Looks at as many nodes as the real scheduler would."""
+    def evaluate(self, pod: PodInfo, cluster: Cluster, *, promised: str = "") -> Evaluation:
+        """Looks at as many nodes as the real scheduler would.
+
+        The node that preemption has ``promised`` to the pod comes first, and is enough.
+        """
         filters = Filters.of(pod, cluster)
         if filters.conflict is not None:
             return Evaluation((), {}, {}, filters)
         nodes: Sequence[NodeInfo] = cluster.nodes
+        if promised:
+            fitting = [n for n in nodes if n.name == promised and filters.rejection(n) is None]
+            if fitting:
+                return _scored(pod, cluster, filters, fitting, {})
         if filters.named is not None:
             nodes = [node for node in nodes if node.name in filters.named]
         wanted = feasible_wanted(len(nodes))

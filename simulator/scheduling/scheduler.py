@@ -7,106 +7,92 @@ one at random.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 
-from prism_operator.api.meta import (
-    NAMESPACE,
-    NODE,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    REPLICA_SET,
-    SERVICE,
-    Json,
-    ref_of,
-    uid_of,
-)
+from prism_operator.api.meta import NODE, POD, Json, ref_of, uid_of
 from prism_operator.ports import Reason
 from simulator.cluster.api import ApiWorld
 from simulator.cluster.pods import Pods
-from simulator.controllers.objects import (
-    created_ns,
-    is_deleting,
-    is_terminal,
-    labels_of,
-    node_of,
-)
+from simulator.controllers.objects import is_active, is_deleting, is_terminal, labels_of, node_of
 from simulator.controllers.world import Change, RefusedError
+from simulator.scheduling.cache import SchedulerCache
 from simulator.scheduling.decision import Evaluation, Sampler
-from simulator.scheduling.nodes import Cluster, NodeInfo, zone_order
+from simulator.scheduling.hints import NodeChange, PodChange, may_help
+from simulator.scheduling.nodes import Cluster, NodeInfo
 from simulator.scheduling.pods import PodInfo, parse_pod
 from simulator.scheduling.preemption import Candidate, preempt
-from simulator.scheduling.selectors import compile_selector
+from simulator.scheduling.queue import SchedulingQueue, Waiting
 
 
 class Scheduler:
-    """Binds waiting pods. ``step`` is called when something changed."""
+    """Binds waiting pods. ``step`` is called when something changed, and when it says so.
 
-    def __init__(self, world: ApiWorld) -> None:
-        self._world, self._pods = world, Pods(world)
+    ``draw`` gives a number below another: with which node the search for room begins.
+    """
+
+    def __init__(self, world: ApiWorld, draw: Callable[[int], int]) -> None:
+        self._world, self._pods, self._draw = world, Pods(world), draw
+        self._cache, self._queue = SchedulerCache(world), SchedulingQueue()
         self._sampler = Sampler()
-        self._dirty = False
 
     def changed(self, change: Change) -> bool:
-        """Whether a change can make a waiting pod fit: a pod or node that is new, other or gone."""
+        """Takes note of a change; whether there is a pod to be tried."""
+        self._cache.changed(change)
         if change.ref.resource == NODE:
-            self._dirty = True
+            if self._queue.has_unschedulable:
+                old, new = (
+                    None if node is None else NodeInfo.parse(node)
+                    for node in (change.old, change.new)
+                )
+                self._move(NodeChange(old, new))
         elif change.ref.resource == POD:
-            waits = change.new is not None and not node_of(change.new)
-            left = change.new is None or is_terminal(change.new)
-            if (waits and change.old is None) or left:
-                self._dirty = True
-        return self._dirty
+            self._pod_changed(change)
+        return self._queue.is_ready
 
-    def step(self) -> None:
-        """Binds what can be bound, and says of the rest why it cannot."""
-        if not self._dirty:
+    def step(self) -> int | None:
+        """Binds what can be bound, and says of the rest why it cannot; when to look again."""
+        due = self._queue.flush(self._world.unix_us())
+        while (waiting := self._queue.pop(self._world.unix_us())) is not None:
+            pod = self._pods.get(waiting.ref, waiting.uid)
+            if pod is not None and is_active(pod) and not node_of(pod):
+                self._schedule(pod, waiting)
+                due = self._queue.flush(self._world.unix_us())
+        return due
+
+    def _pod_changed(self, change: Change) -> None:
+        old, new, latest = change.old, change.new, change.latest
+        if new is not None and is_active(new) and not node_of(new):
+            if old is None or uid_of(old) != uid_of(new) or _is_updated(old, new):
+                priority = new["spec"].get("priority") or 0
+                self._queue.add(change.ref, uid_of(new), priority, self._world.unix_us())
             return
-        self._dirty = False
-        waiting = sorted(self._pods.waiting(), key=_queue_order)
-        if not waiting:
-            return
-        cluster = self._cluster()
-        for pod in waiting:
-            self._schedule(pod, cluster)
+        self._queue.remove(uid_of(latest))
+        if self._queue.has_unschedulable:
+            before = parse_pod(old) if old is not None and _holds_a_node(old) else None
+            after = self._cache.parse(new) if new is not None and _holds_a_node(new) else None
+            if before is not None or after is not None:
+                self._move(PodChange(before, after))
 
-    def _cluster(self) -> Cluster:
-        world = self._world
-        nodes = [NodeInfo.parse(node, self._running_on(node)) for node in world.list(NODE)]
-        services: dict[str, list[Mapping[str, str]]] = {}
-        for service in world.list(SERVICE):
-            if service["spec"].get("selector") is not None:
-                namespace = service["metadata"]["namespace"]
-                services.setdefault(namespace, []).append(service["spec"]["selector"])
-        owners = {
-            (
-                owner["metadata"]["namespace"],
-                f"{REPLICA_SET.api_version}/{REPLICA_SET.kind}",
-                owner["metadata"]["name"],
-            ): compile_selector(owner["spec"].get("selector"))
-            for owner in world.list(REPLICA_SET)
-        }
-        return Cluster(
-            nodes=zone_order(nodes),
-            namespaces={n["metadata"]["name"]: labels_of(n) for n in world.list(NAMESPACE)},
-            services=services,
-            owners=owners,
-            budgets=world.list(POD_DISRUPTION_BUDGET),
-        )
+    def _move(self, change: NodeChange | PodChange) -> None:
+        def helps(waiting: Waiting) -> bool:
+            obj = self._pods.get(waiting.ref, waiting.uid)
+            return obj is None or may_help(
+                self._cache.parse(obj), waiting.rejecters, change, self._cache.labels_of
+            )
 
-    def _running_on(self, node: Json) -> list[PodInfo]:
-        pods = self._pods.on(node["metadata"]["name"])
-        return [parse_pod(pod) for pod in pods if not is_terminal(pod)]
+        self._queue.move(helps)
 
-    def _schedule(self, obj: Json, cluster: Cluster) -> None:
-        pod = parse_pod(obj)
-        evaluation = self._sampler.evaluate(pod, cluster)
+    def _schedule(self, obj: Json, waiting: Waiting) -> None:
+        cluster, pod = self._cache.cluster(), self._cache.parse(obj)
+        evaluation = self._sampler.evaluate(pod, cluster, promised=_nominated(pod))
         best = evaluation.best
         if best is None:
+            # First, so that what making room changes counts for the pod.
+            self._queue.failed(waiting, _rejecters(evaluation), self._world.unix_us())
             self._refuse(obj, pod, evaluation, cluster)
             return
         if not self._pods.bind(obj, best.name):
             return
-        best.add(pod)
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {best.name}"
         self._world.event(obj, "Normal", "Scheduled", message)
 
@@ -118,9 +104,12 @@ class Scheduler:
         self._world.event(obj, "Warning", "FailedScheduling", message)
         if _waits_for_room(pod, cluster):
             return
-        candidate = preempt(pod, cluster, evaluation.filters, evaluation.rejections)
+        candidate = preempt(
+            pod, cluster, evaluation.filters, evaluation.rejections, draw=self._draw
+        )
         if candidate is not None:
             self._make_room(obj, candidate)
+            self._break_promises(pod, candidate, cluster)
 
     def _make_room(self, obj: Json, candidate: Candidate) -> None:
         """Deletes the victims; the pod is bound in a later step, once they have gone."""
@@ -133,9 +122,20 @@ class Scheduler:
             except RefusedError as refused:
                 if refused.reason is not Reason.NOT_FOUND:
                     raise
-        current = self._world.get(ref_of(obj))
+        self._nominate(obj, name)
+
+    def _break_promises(self, pod: PodInfo, candidate: Candidate, cluster: Cluster) -> None:
+        """Less important pods that were promised the node look for another."""
+        for other in cluster.nominated.get(candidate.node.name, ()):
+            if other.priority < pod.priority:
+                self._nominate(other.obj, "")
+
+    def _nominate(self, pod: Json, node: str) -> None:
+        current = self._pods.get(ref_of(pod), uid_of(pod))
         if current is not None:
-            status = {**(current.get("status") or {}), "nominatedNodeName": name}
+            status = {**(current.get("status") or {}), "nominatedNodeName": node}
+            if not node:
+                del status["nominatedNodeName"]
             self._pods.set_status(current, status)
 
 
@@ -152,16 +152,32 @@ def why_unschedulable(evaluation: Evaluation, cluster: Cluster) -> str:
     return f"0/{len(cluster.nodes)} nodes are available: {', '.join(parts)}."
 
 
+def _is_updated(old: Json, new: Json) -> bool:
+    """Whether a waiting pod asks for something else now; its status does not count."""
+    return bool(old["spec"] != new["spec"] or labels_of(old) != labels_of(new))
+
+
+def _holds_a_node(pod: Json) -> bool:
+    return bool(node_of(pod)) and not is_terminal(pod)
+
+
+def _nominated(pod: PodInfo) -> str:
+    return str((pod.obj.get("status") or {}).get("nominatedNodeName") or "")
+
+
+def _rejecters(evaluation: Evaluation) -> frozenset[str]:
+    """The plugins that kept a pod from the nodes; a pod that names its nodes has one more."""
+    rejecters = {why.plugin for why in evaluation.rejections.values()}
+    if evaluation.filters.named is not None:
+        rejecters.add("NodeAffinity")
+    return frozenset(rejecters)
+
+
 def _waits_for_room(pod: PodInfo, cluster: Cluster) -> bool:
     """Whether victims of an earlier preemption are still leaving the node it was to go to."""
-    nominated = (pod.obj.get("status") or {}).get("nominatedNodeName")
+    nominated = _nominated(pod)
     return any(
         node.name == nominated
         and any(other.priority < pod.priority and is_deleting(other.obj) for other in node.pods)
         for node in cluster.nodes
     )
-
-
-def _queue_order(pod: Json) -> tuple[int, int, str, str]:
-    meta = pod["metadata"]
-    return -(pod["spec"].get("priority") or 0), created_ns(pod), meta["namespace"], meta["name"]

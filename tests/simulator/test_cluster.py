@@ -64,9 +64,9 @@ def test_a_pod_is_pulled_started_and_ready_in_the_times_that_are_said() -> None:
 
     story.wait(10)
 
-    # 5 ms until controllers and scheduler act; then 3 s + 0.5 s, and 1 s.
-    assert times_when(story, phase="Running", ready="False") == [3.505]
-    assert times_when(story, ready="True") == [4.505]
+    # 5 ms until controllers act, 5 ms more until the scheduler; then 3 s + 0.5 s, and 1 s.
+    assert times_when(story, phase="Running", ready="False") == [3.51]
+    assert times_when(story, ready="True") == [4.51]
 
 
 def test_an_image_is_pulled_once_on_a_node_and_images_one_after_another() -> None:
@@ -76,7 +76,7 @@ def test_an_image_is_pulled_once_on_a_node_and_images_one_after_another() -> Non
     story.simulation.user.apply(a_manifest(other))
     story.wait(20)
     first = sorted(times_when(story, phase="Running", ready="False"))
-    assert first == [3.505, 6.505]
+    assert first == [3.51, 6.51]
 
     story.simulation.user.scale(DEPLOYMENT_REF, 2)
     story.wait(20)
@@ -92,7 +92,7 @@ def test_a_crashing_container_backs_off_from_at_once_to_five_minutes() -> None:
 
     (pod,) = pods(story)
     notes = [e for e in story.lines("changed") if e["object"].startswith("Pod")]
-    # Running at 3.505 s; every life lasts 1 s, every start takes 0.5 s.
+    # Running at 3.51 s; every life lasts 1 s, every start takes 0.5 s.
     lives = [float(e["at"]) for e in notes][1:]
     crashes = [at for i, at in enumerate(lives) if i % 2 == 1]
     gaps = [round(b - a - 1.5) for a, b in pairwise(crashes)]
