@@ -116,9 +116,21 @@ class Server(ABC):
     def stop(self) -> None:
         """Kills it. Idempotent."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            # Of several processes the one we know may be the first to go.
+            eventually(self._is_gone)
+
+    def _is_gone(self) -> None:
+        try:
+            socket.create_connection(("localhost", self.port), timeout=1).close()
+        except ConnectionRefusedError:
+            return
+        except OSError as error:
+            raise AssertionError(f"{self.provider} still answers: {error}") from error
+        raise AssertionError(f"{self.provider} still listens")
 
     @contextmanager
     def hung(self) -> Iterator[None]:
@@ -198,9 +210,11 @@ class Postgres(Server):
         ]
 
     def stop(self) -> None:
-        """See ``Server``. What it left behind would keep it from starting again."""
-        super().stop()
-        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        """See ``Server``. Its processes leave the group, and only it can end them."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
 
 
 class RabbitMq(Server):
