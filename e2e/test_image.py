@@ -18,6 +18,33 @@ ROOT = Path(__file__).parent.parent
 def test_the_image_s_install_steps_bring_the_operator_and_nothing_of_the_simulator(
     tmp_path: Path,
 ) -> None:
+    target, installed = _install(tmp_path)
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = {_name(d) for d in project["dependencies"]}
+    others = {_name(d) for d in (*extras["sim"], *extras["backends"])} - {"rich"}  # typer's too
+    assert wanted < installed
+    assert not installed & {*others, "numpy", "pytest", "pip", "uv", "kubernetes", "hypothesis"}
+    assert not list(target.rglob("simulator"))
+    program = target / "bin" / "prism-operator"
+    version = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"{__version__}\n"
+    assert _size(target) < SIZE_BYTES_MAX
+
+
+def test_the_extra_backends_brings_a_client_for_every_protocol(tmp_path: Path) -> None:
+    target, _ = _install(tmp_path, "backends")
+
+    script = (
+        "from prism_operator.adapters.probing.prober import PROVIDERS, import_probe\n"
+        "for provider in PROVIDERS: import_probe(provider)"
+    )
+    subprocess.run([target / "bin" / "python", "-c", script], check=True)
+
+
+def _install(tmp_path: Path, extras: str = "") -> tuple[Path, set[str]]:
+    """Runs the Dockerfile's steps; where the operator is then, and the packages with it."""
     lines = [line.split() for line in (ROOT / "Dockerfile").read_text().splitlines()]
     build = lines[: max(i for i, words in enumerate(lines) if words[:1] == ["FROM"])]
     source, target = tmp_path / "source", tmp_path / "prism-operator"
@@ -26,12 +53,12 @@ def test_the_image_s_install_steps_bring_the_operator_and_nothing_of_the_simulat
         for file in files:
             subprocess.run(["cp", "-r", str(ROOT / file), str(source / place)], check=True)
     steps = [words[1:] for words in build if words[:1] == ["RUN"]]
-    assert steps == [["scripts/install-operator", "/opt/prism-operator"]]
+    assert steps == [["scripts/install-operator", "/opt/prism-operator", "${EXTRAS}"]]
 
     # python3 is then the one of these tests.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     subprocess.run(
-        [source / steps[0][0], str(target)],
+        [source / steps[0][0], str(target), *extras.split()],
         cwd=source,
         check=True,
         env={**os.environ, "PATH": path},
@@ -40,18 +67,11 @@ def test_the_image_s_install_steps_bring_the_operator_and_nothing_of_the_simulat
     python = target / "bin" / "python"
     listed = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
     found = subprocess.run([python, "-c", listed], capture_output=True, text=True, check=True)
-    installed = {_name(name) for name in found.stdout.split()}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {_name(d) for d in project["dependencies"]}
-    others = {_name(d) for d in project["optional-dependencies"]["sim"]} - {"rich"}  # typer's too
-    assert wanted < installed
-    assert not installed & {*others, "numpy", "pytest", "pip", "uv", "kubernetes", "hypothesis"}
-    assert not list(target.rglob("simulator"))
-    program = target / "bin" / "prism-operator"
-    version = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
-    assert version.stdout == f"{__version__}\n"
-    size = sum(path.lstat().st_size for path in target.rglob("*"))
-    assert size < SIZE_BYTES_MAX, f"{size} bytes"
+    return target, {_name(name) for name in found.stdout.split()}
+
+
+def _size(target: Path) -> int:
+    return sum(path.lstat().st_size for path in target.rglob("*"))
 
 
 def test_the_build_gets_every_file_it_copies_and_nothing_else() -> None:
