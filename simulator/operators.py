@@ -14,8 +14,11 @@ from simulator.apiserver.server import ApiServer
 from simulator.backends import SimulatedBackends
 from simulator.clock import VirtualClock
 from simulator.controllers.world import Change
+from simulator.faults import Faults, FaultyReader, FaultyWriter, Upset
 from simulator.kernel import SECOND_US, Component, Kernel, Phase, Us
 from simulator.randomness import Streams
+
+RECOVERY_US = 60 * SECOND_US  # the longest wait between two tries, and then some
 
 
 class KilledError(BaseException):
@@ -102,6 +105,8 @@ class OperatorProcess:
         self._component: Component | None = None
         self._writes_before = 0
         self._restart_after_us: Us | None = None
+        self._faults = Faults(streams.stream("faults", self.name))
+        self._recovers_until: Us = 0
 
     @property
     def writes(self) -> int:
@@ -110,8 +115,27 @@ class OperatorProcess:
 
     @property
     def works(self) -> bool:
-        """Whether its process runs, and may write."""
+        """Whether its process runs, may write, and reaches the API server, for a while by now."""
+        if self._faults.active or self._kernel.now_us < self._recovers_until:
+            return False
         return self._operator is not None and self._operator.leadership.term() is not None
+
+    def upset(self, upset: Upset, for_us: Us) -> None:
+        """Upsets its calls and watches for a while."""
+        self._faults.begin(upset)
+        self._tell(f"{upset.fault} begins", self.name)
+        self._kernel.at(
+            self._kernel.now_us + for_us, Phase.SCENARIO, self.name, lambda: self._calm(upset)
+        )
+        if self._component is not None:
+            self._component.wake()
+
+    def _calm(self, upset: Upset) -> None:
+        self._faults.end(upset)
+        self._recovers_until = self._kernel.now_us + RECOVERY_US
+        self._tell(f"{upset.fault} ends", self.name)
+        if self._component is not None:
+            self._component.wake()
 
     def changed(self, change: Change) -> None:
         """Wakes the process for what it watches."""
@@ -129,8 +153,8 @@ class OperatorProcess:
         reader, writer = _ports(self._server, self._via)
         self._writer = WatchedWriter(writer)
         self._operator = Operator(
-            reader=reader,
-            writer=self._writer,
+            reader=FaultyReader(reader, self._faults),
+            writer=FaultyWriter(self._writer, self._faults),
             clock=self._clock,
             settings=Settings(check_backends=self._backends is not None),
             options=self._options,

@@ -372,6 +372,10 @@ class Simulation:
         if event.operator_restart is not None:
             restart = event.operator_restart
             self._operator(restart.replica).restart(restart.after)
+        if (api := event.api_server) is not None:
+            struck = self.operators if api.replica is None else [self._operator(api.replica)]
+            for operator in struck:
+                operator.upset(api.upset, api.for_)
         if event.load is not None:
             self.workloads.act(event.load)
             self._work.wake()

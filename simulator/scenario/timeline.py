@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from prism_operator.api.meta import Json
 from simulator.backends import BackendState
+from simulator.faults import Fault, Upset
 from simulator.kernel import SECOND_US
 from simulator.scenario.values import Duration, Strict, Target, Texts, exactly_one
 from simulator.scenario.workloads import LoadAction
@@ -74,6 +75,31 @@ class BackendAction(Strict):
     state: BackendState
 
 
+class ApiServerAction(Strict):
+    """For a while the API server, or the way to it, fails the operators, or one replica of it."""
+
+    fault: Fault
+    for_: Duration = Field(alias="for")
+    share: float = Field(default=1.0, gt=0, le=1)
+    retry_after: Duration | None = None
+    replica: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ApiServerAction:
+        answers = (Fault.THROTTLED, Fault.UNAVAILABLE)
+        if self.retry_after is not None and self.fault not in answers:
+            raise ValueError("retryAfter is for throttled and unavailable")
+        if self.share < 1 and self.fault not in (*answers, Fault.CONFLICT, Fault.LOST):
+            raise ValueError("share is for throttled, unavailable, conflict and lost")
+        return self
+
+    @property
+    def upset(self) -> Upset:
+        """What happens to the operators."""
+        retry_after_s = None if self.retry_after is None else self.retry_after / SECOND_US
+        return Upset(self.fault, self.share, retry_after_s)
+
+
 _ACTIONS = (
     "apply",
     "patch",
@@ -83,6 +109,7 @@ _ACTIONS = (
     "node_loss",
     "operator_crash",
     "operator_restart",
+    "api_server",
     "load",
     "keda",
     "backend",
@@ -105,6 +132,7 @@ class Event(Strict):
     node_loss: NodeLossAction | None = None
     operator_crash: CrashAction | None = None
     operator_restart: RestartAction | None = None
+    api_server: ApiServerAction | None = None
     load: LoadAction | None = None
     keda: Literal["down", "up"] | None = None
     backend: BackendAction | None = None

@@ -73,7 +73,8 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          's.yaml:6:1: expect: after: "noon" is not the name of an event (there are: none)'),
         ("expect:", "timeline: [{at: 1s}]\nexpect:",
          "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
-         "rolloutRestart, nodeLoss, operatorCrash, operatorRestart, load, keda, backend; got none"),
+         "rolloutRestart, nodeLoss, operatorCrash, operatorRestart, apiServer, load, keda, "
+         "backend; got none"),
         ("expect:", "manifests: [gone.yaml]\nexpect:",
          's.yaml:6:13: manifest "gone.yaml" does not exist'),
         ("question: Is this read?", "question: [",
