@@ -594,6 +594,9 @@ class ColumnarCluster:
                 del values[name]
             for name in ("disliked", "preferred"):
                 values[f"is_{name}"] = np.asarray(values[name].any(axis=1))
+            values["is_everywhere"] = np.asarray(
+                (values["domains"][:, self.order] >= 0).all(axis=1)
+            )
             values["logarithms"] = _logarithms(max(100, feasible_wanted(len(self.slots))) + 4)
             self._columns = Columns(**values, **self._vectors)
         return self._columns

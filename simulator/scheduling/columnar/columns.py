@@ -85,6 +85,7 @@ class Columns(NamedTuple):
     counts: Ints
     present: Ints
     domain_limit: Ints  # by key
+    is_everywhere: Flags  # by key: whether all nodes have it
     # by class
     classes: Ints
     uses_first: Ints

@@ -22,13 +22,15 @@ def decide(
         kernels.fewest(c, counter, min_domains)
         for counter, _, min_domains, *_ in c.uses[looks.hard : looks.soft].tolist()
     ]
-    first = kernels.is_first(c, pod)
+    first = looks.wanted < looks.repelled and kernels.is_first(c, pod)
+    are_promised = c.nominations[:, 0].any()
     slots = order[:0]
     step = wanted + wanted // 8 + 1
     while looked_at < count and len(slots) <= wanted:
         part = _turned(order, start + looked_at, min(step, count - looked_at))
         passes = _feasible(c, looks, part, least, first=first)
-        for index in (passes & (c.nominated[part] > 0)).nonzero()[0]:
+        promised = (passes & (c.nominated[part] > 0)).nonzero()[0] if are_promised else ()
+        for index in promised:
             passes[index] = kernels.fits_beside_nominated(c, pod, int(part[index]), own)
         places = passes.nonzero()[0]
         if len(slots) + len(places) > wanted:
@@ -201,7 +203,7 @@ def _add_spread(c: Columns, looks: _Looks, slots: Ints, totals: Ints) -> None:
         counts = c.counts[first : first + int(c.domain_limit[c.counter_key[counter]])]
         part = counts[eligible if by_node else domain] * c.logarithms[size + 2]
         part += skew
-        if domain.min() < 0:
+        if not c.is_everywhere[key]:
             part[domain < 0] = 0.0
         score += part
     whole = score.astype(np.int64)  # half away from zero, as Go rounds; scores are never negative
