@@ -38,7 +38,7 @@ def read_cases(path: Path) -> Iterator[tuple[int, Json]]:
 def _case(path: Path, number: int, line: bytes) -> Json:
     try:
         case = json.loads(line)
-    except ValueError as error:  # also of bytes that are no UTF-8
+    except (ValueError, RecursionError) as error:  # also of bytes that are no UTF-8
         raise BadInputError([f"{path}:{number}: is not JSON: {error}"]) from None
     if not isinstance(case, dict):
         raise BadInputError(

@@ -15,6 +15,8 @@ from simulator.verify.files import read_cases
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 HPA = VECTORS / "hpa.jsonl.gz"
+with gzip.open(HPA) as _lines:
+    HPA_LINE = _lines.readline()
 
 
 def written(path: Path, *cases: Any) -> Path:
@@ -100,6 +102,9 @@ def test_agreement_is_printed_by_field() -> None:
         (b"no gzip at all", ":1: is not a gzip file"),
         (HPA.read_bytes()[:5000], ": the file is cut or damaged here"),
         (gzip.compress(b"{]"), ":1: is not JSON"),
+        (gzip.compress(b"[" * 100_000), ":1: is not JSON: maximum recursion depth"),
+        (gzip.compress(HPA_LINE + b"{]"), ":2: is not JSON"),
+        (gzip.compress(HPA_LINE + b'{"spec": '), ":2: is not JSON"),
         (gzip.compress(b"[1]"), ":1: expected a JSON object, found list"),
         (gzip.compress(b'{"name": "x"}'), ":1: expected a recording of scheduler"),
         (
@@ -107,7 +112,18 @@ def test_agreement_is_printed_by_field() -> None:
             ":1: reads like a recording of hpa but cannot be replayed",
         ),
     ],
-    ids=["empty", "no gzip", "cut", "no JSON", "no object", "unknown", "another version"],
+    ids=[
+        "empty",
+        "no gzip",
+        "cut",
+        "no JSON",
+        "too deep",
+        "second line",
+        "line cut",
+        "no object",
+        "unknown",
+        "another version",
+    ],
 )
 def test_bad_file_is_refused_with_its_line(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "bad.gz"
