@@ -224,9 +224,9 @@ def real(nodes: int) -> None:
     """The real scheduler, whole but for the API server."""
     environment = {**os.environ, "NODES": str(nodes), "PODS": str(nodes)}
     command = ["go", "test", "-count=1", "-run", "TestSchedulerThroughput", "-v", "."]
-    run = subprocess.run(
-        command, cwd=ORACLE, env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run(command, cwd=ORACLE, env=environment, capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command)} in {ORACLE} failed:\n{run.stdout}{run.stderr}")
     for line in run.stdout.splitlines():
         if line.startswith("{"):
             figure = json.loads(line)
