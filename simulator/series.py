@@ -103,12 +103,11 @@ class Distribution:
         if not weights.size:
             return 0.0, False
         wanted = share * _sum(weights)
-        known = _sum(weights[~censored])
-        if wanted > known:
-            # So many are unfinished: the answer is above what the oldest of them has waited.
-            return float(max(highs.max(), 0.0)), True
-        # Unfinished ones are above everything; that is where they do the least harm to the truth.
-        weights = np.where(censored, 0.0, weights)
+        is_larger = wanted > _sum(weights[~censored])
+        if not is_larger:
+            # Unfinished ones are above everything; there they do the least harm to the truth.
+            weights = np.where(censored, 0.0, weights)
+        # Otherwise it is at least what it would be if all of them were done now.
         low, high = 0.0, float(highs.max())
         for _ in range(60):
             middle = (low + high) / 2
@@ -118,7 +117,7 @@ class Distribution:
                 low = middle
             else:
                 high = middle
-        return high, False
+        return high, is_larger
 
     def mean(self, from_us: Us, to_us: Us) -> tuple[float, bool]:
         """The mean; True with it where some are not done, so that the true one is larger."""

@@ -17,12 +17,15 @@ class EveryOffsetOnce:
     def __init__(self, topic: KafkaTopic) -> None:
         self._topic = topic
         self._reached: dict[int, float] = {}  # offset, by partition
-        self._skipped = self._again = 0.0
+        self._skipped = self._astray = self._again = 0.0
         topic.on_done = self._done
 
     def _done(self, done: Done) -> None:
         reached = self._reached.get(done.partition, 0.0)
-        self._skipped += max(0.0, done.begin - reached)
+        if done.begin > reached + _ROUNDING:
+            earliest = self._topic.offsets()[done.partition].earliest
+            self._skipped += done.begin - reached
+            self._astray += max(0.0, done.begin - max(reached, earliest + 1))  # it is rounded down
         self._again += max(0.0, min(done.end, reached) - done.begin)
         self._reached[done.partition] = max(reached, done.end)
 
@@ -34,12 +37,18 @@ class EveryOffsetOnce:
                 f"{topic.name}: {self._again:g} messages were done again, "
                 f"{topic.reprocessed:g} are said to have been"
             )
-        if self._skipped > topic.lost + _ROUNDING:
+        partitions = topic.offsets()
+        lost = self._skipped + sum(
+            max(0.0, p.earliest - self._reached.get(p.number, 0.0)) for p in partitions
+        )
+        if self._astray > _ROUNDING:
+            yield f"{topic.name}: {self._astray:g} messages were skipped that the topic has still"
+        elif abs(lost - topic.lost) > len(partitions):  # offsets are rounded down
             yield (
-                f"{topic.name}: {self._skipped:g} messages were skipped, "
+                f"{topic.name}: {lost:g} messages were deleted before they were done, "
                 f"{topic.lost:g} are said to be lost to retention"
             )
-        for partition in topic.offsets():
+        for partition in partitions:
             reached = max(self._reached.get(partition.number, 0.0), partition.earliest)
             if (partition.committed or 0) > reached + _ROUNDING:
                 yield (

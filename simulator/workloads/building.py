@@ -13,7 +13,7 @@ from simulator.workloads.cpu import CpuLoad
 from simulator.workloads.groups import GroupTimings
 from simulator.workloads.kafka import KafkaTopic, TopicSettings
 from simulator.workloads.ports import Member
-from simulator.workloads.queues import KINDS, Queue, QueueKind
+from simulator.workloads.queues import RETURNS_AFTER_US, Queue
 from simulator.workloads.rates import Arrivals, zipf
 
 KIP848_HEARTBEAT_US = 5_000_000
@@ -45,13 +45,13 @@ class Builder:
                 core_s_per_message=core_s,
             )
         assert spec.queue is not None, "one of the three"  # noqa: S101
-        kind = KINDS[spec.queue.type]
+        returns_after_us = RETURNS_AFTER_US[spec.queue.type]
         if spec.queue.returns_after is not None:
-            kind = QueueKind(spec.queue.returns_after, kind.sees_held)
+            returns_after_us = spec.queue.returns_after
         return Queue(
             name,
             self._recorder,
-            kind,
+            returns_after_us,
             self._arrivals(name, spec.produce, [1.0]),
             per_pod_per_s=rate,
             starts_after_us=starts,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from itertools import islice
+from itertools import islice, pairwise
 
 from simulator.series import Distribution
 
 Time = float  # microseconds of simulated time; a queue runs empty between two whole ones
+_PIECE_US = 10_000_000.0  # those that came within it are counted at its beginning
+
+
+def after(now: Time, span: float) -> Time:
+    """So much later, and later in any case: a span that is lost in rounding ends all the same."""
+    return max(now + span, math.nextafter(now, math.inf))
 
 
 class Fifo:
@@ -49,10 +56,22 @@ class Fifo:
             at = to
 
     def unfinished(self, now: Time, first: float, total: float) -> None:
-        """The run is over: those from the ``first`` on wait still."""
-        if total - first >= 1:
-            born = self.born(first)
-            self._delays.add(int(born), total - first, 0.0, (now - born) / 1e6, censored=True)
+        """The run is over: those from the ``first`` on wait still, each since it came."""
+        if total - first < 1:
+            return
+        self.came(now, total)
+        for (t0, a0), (t1, a1) in pairwise(self._curve):
+            if a1 <= max(first, a0):
+                continue
+            pieces = math.ceil((t1 - t0) / _PIECE_US) or 1
+            for piece in range(pieces):
+                begin, end = (a0 + (a1 - a0) * i / pieces for i in (piece, piece + 1))
+                if end <= first:
+                    continue
+                begin = max(begin, first)
+                born, last = (t0 + (t1 - t0) * (x - a0) / (a1 - a0) for x in (begin, end))
+                waits = (now - last) / 1e6, (now - born) / 1e6
+                self._delays.add(int(born), end - begin, *waits, censored=True)
 
     def born(self, which: float) -> Time:
         """When the one with this number came."""

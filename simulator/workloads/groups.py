@@ -132,10 +132,13 @@ class Group:
             self._change(partition, now)
 
     def paused(self, from_: Time, to: Time) -> None:
-        """No broker answered in between: every clock of the group stood still."""
+        """No broker answered in between: a coordinator that loads the group starts it afresh.
+
+        Each member has a whole session timeout from then on (onGroupLoaded in GroupCoordinator).
+        """
         for member in self._members.values():
-            if member.expires < NEVER:
-                member.expires += to - from_
+            if not member.lives:
+                member.expires = to + self._timings.session_timeout_us
             if member.rejoins < NEVER and member.rejoins >= from_:
                 member.rejoins = self._next_heartbeat(member, to)
         if self._waits_until < NEVER:

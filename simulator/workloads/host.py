@@ -168,13 +168,13 @@ class Workloads:
         work.advance(self._kernel.now_us)
         return work.partitions()
 
-    def depth(self, kind: str, name: str) -> int:
+    def depth(self, kind: str, name: str, *, held: bool) -> int:
         """See ``Broker``."""
         queue = self._queues.get((kind, name))
         if queue is None:
             raise BrokerError(f"no workload is the {kind} {name}")
         queue.advance(self._kernel.now_us)
-        return queue.depth()
+        return queue.depth(held=held)
 
     # Metrics
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simulator.autoscaling.keda.kafka import BrokerError, Partition
 from simulator.kernel import Us
 from simulator.series import Recorder
-from simulator.workloads.fifo import Fifo
+from simulator.workloads.fifo import Fifo, after
 from simulator.workloads.groups import NEVER, Group, GroupTimings, Protocols, Time
 from simulator.workloads.ports import Member
 from simulator.workloads.rates import Arrivals, Rate
@@ -219,7 +219,7 @@ class KafkaTopic:
             some = ~self._keeps_up & waiting & (closing > 0)
             if some.any():
                 left = (self._produced[some] - self._position[some]) / closing[some]
-                ends.append(self._now + max(0.0, float(left.min())))
+                ends.append(after(self._now, float(left.min())))
         return max(self._now, min(ends))
 
     def _integrate(self, to: Time) -> None:

@@ -61,7 +61,8 @@ class Broker(Protocol):
     def partitions(self, topic: str, group: str) -> Sequence[Partition]:
         """Of one Kafka topic, or (``topic`` empty) of all topics of the group."""
 
-    def depth(self, kind: str, name: str) -> int:
+    def depth(self, kind: str, name: str, *, held: bool) -> int:
         """Messages that wait in a queue of another kind: ``nats-jetstream`` (stream/consumer),
         ``aws-sqs-queue`` (URL), ``rabbitmq`` (queue), ``redis`` (list), ``postgresql`` (query).
+        ``held``: with those that pods hold.
         """

@@ -7,41 +7,24 @@ dies is what tells the kinds apart. Between two events everything is linear in t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from simulator.autoscaling.keda.kafka import BrokerError
 from simulator.kernel import Us
 from simulator.series import Recorder
-from simulator.workloads.fifo import Fifo, Time
+from simulator.workloads.fifo import Fifo, Time, after
 from simulator.workloads.ports import Member
 from simulator.workloads.rates import Arrivals, Rate
 
 _NOTHING = 1e-6  # messages: less than this is rounding
 
 
-@dataclass(frozen=True, slots=True)
-class QueueKind:
-    """What becomes of messages that a dead pod held, and what KEDA's scaler counts.
-
-    They come back after ``returns_after_us``, or never. ``sees_held``: the scaler counts those that
-    pods hold too.
-    """
-
-    returns_after_us: int | None
-    sees_held: bool
-
-
-KINDS: Mapping[str, QueueKind] = {
-    # ack_wait of a consumer; num_pending + num_ack_pending (nats_jetstream_scaler.go).
-    "nats-jetstream": QueueKind(30_000_000, sees_held=True),
-    # VisibilityTimeout; ApproximateNumberOfMessages and …NotVisible (aws_sqs_queue_scaler.go).
-    "aws-sqs-queue": QueueKind(30_000_000, sees_held=True),
-    # Unacknowledged ones are queued again when the connection closes; both are counted.
-    "rabbitmq": QueueKind(0, sees_held=True),
-    # What is popped is in no list: a pod that dies takes it with it.
-    "redis": QueueKind(None, sees_held=False),
-    # A lock ends with its session; the query sees locked rows.
-    "postgresql": QueueKind(0, sees_held=True),
+# When messages come back that a dead pod held; never where it takes them with it.
+RETURNS_AFTER_US: Mapping[str, Us | None] = {
+    "nats-jetstream": 30_000_000,  # ack_wait of a consumer
+    "aws-sqs-queue": 30_000_000,  # VisibilityTimeout
+    "rabbitmq": 0,  # they are queued again when the connection closes
+    "redis": None,  # what is popped is in no list
+    "postgresql": 0,  # a lock ends with its session
 }
 
 
@@ -52,7 +35,7 @@ class Queue:
         self,
         name: str,
         recorder: Recorder,
-        kind: QueueKind,
+        returns_after_us: Us | None,
         arrivals: Arrivals,
         *,
         per_pod_per_s: Callable[[Member], float],
@@ -60,7 +43,7 @@ class Queue:
         holds: int = 1,
         core_s_per_message: float = 0.0,
     ) -> None:
-        self.name, self._kind, self._arrivals = name, kind, arrivals
+        self.name, self._returns_after_us, self._arrivals = name, returns_after_us, arrivals
         self._per_pod_per_s, self._starts_after_us = per_pod_per_s, starts_after_us
         self._holds, self._core_s_per_message = holds, core_s_per_message
         self._rates: dict[str, float] = {}  # a microsecond, of the pods at work
@@ -114,7 +97,7 @@ class Queue:
         self._start()
 
     def leaving(self, uid: str, now_us: Us) -> None:
-        """See ``Workload``. It finishes what it holds, and takes no more."""
+        """See ``Workload``. It gives back what it holds, and takes no more."""
         self.advance(now_us)
         self._starting.pop(uid, None)
         self._rates.pop(uid, None)
@@ -126,13 +109,12 @@ class Queue:
         self.leaving(uid, now_us)
         if not abrupt or held <= 0:
             return
-        after = self._kind.returns_after_us
-        if after is None:
+        if self._returns_after_us is None:
             self.lost += held
         else:
             self.redelivered += held
-            if after:
-                self._away.append((self._now + after, held))
+            if self._returns_after_us:
+                self._away.append((self._now + self._returns_after_us, held))
         self._record()
 
     # Time
@@ -179,7 +161,7 @@ class Queue:
         ends += [at for at, _ in self._starting.values()]
         closing = self._capacity - self._arriving
         if not self._is_down and self._open > _NOTHING and closing > 0:
-            ends.append(self._now + self._open / closing)
+            ends.append(after(self._now, self._open / closing))
         return max(self._now, min(ends))
 
     def _integrate(self, to: Time) -> None:
@@ -234,17 +216,15 @@ class Queue:
         """Messages that are not done, wherever they are."""
         return int(self._produced) - int(self._done) - int(self.lost)
 
-    def depth(self) -> int:
-        """What the scaler of this kind counts. Raises BrokerError while it is down."""
+    def depth(self, *, held: bool) -> int:
+        """Messages in it; ``held``: with those that pods hold. Raises BrokerError while down."""
         if self._is_down:
             raise BrokerError(f"{self.name}: the server does not answer")
-        held = 0.0 if self._kind.sees_held else self._held
-        return max(0, int(self.lag - held))
+        return self.lag if held else max(0, int(self._open - self._held))
 
     def finish(self, now_us: Us) -> None:
         """The run is over: what is not done has waited so long, and would have longer."""
         self.advance(now_us)
-        self._waiting.came(self._now, self._produced)
         self._waiting.unfinished(self._now, self._done + self.lost, self._produced)
 
     def cpu_core_s(self, uid: str) -> float:

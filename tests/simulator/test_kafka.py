@@ -191,6 +191,26 @@ def test_what_is_not_done_at_the_end_makes_a_percentile_a_lower_bound() -> None:
     assert value == pytest.approx(300 - 300 * 50 / 60, rel=0.05)
 
 
+def test_what_waits_at_the_end_counts_for_the_time_it_came_whenever_the_oldest_did() -> None:
+    topic = Topic(2, 100.0, rate=500.0)
+    topic.join(0, "a")
+    topic.leave(200, "a")
+    topic.topic.finish(us(1200))
+
+    value, censored = topic.delay(0.5, 300, 1200)
+    assert censored
+    assert value == pytest.approx(450, abs=10)
+
+
+def test_a_partition_runs_empty_however_long_and_fast_it_goes() -> None:
+    """After a day a microsecond is short of digits: what remains takes less than the next one."""
+    for rate in np.linspace(0.7e6, 1.3e6, 12):
+        topic = Topic(1, rate=rate)
+        topic.join(86_000, "a")
+        topic.topic.add(654_321, us(86_300.5))
+        assert topic.done(86_400) == 654_321
+
+
 # The group
 
 
@@ -324,6 +344,22 @@ def test_nothing_moves_while_the_broker_is_down_and_producers_catch_up_after() -
     assert topic.done(300) == pytest.approx(3000)
 
 
+@pytest.mark.parametrize("died_at", [99.0, 190.0])
+def test_a_coordinator_that_is_back_gives_every_member_a_whole_session(died_at: float) -> None:
+    topic = Topic(2, 10.0, rate=50.0)
+    topic.join(0, "a", "b")
+    topic.done(50)
+    if died_at < 100:
+        topic.die(died_at, "b")
+    topic.topic.set_broker(False, us(100))
+    if died_at > 100:
+        topic.die(died_at, "b")
+    topic.topic.set_broker(True, us(200))
+
+    assert topic.owners(244) == ["a", "b"]
+    assert topic.owners(250) == ["a", "a"]
+
+
 # Whatever happens
 
 
@@ -369,6 +405,28 @@ def test_every_message_is_done_whatever_happens_to_the_group(
     counts = [held.count(uid) for uid in {*there, "last-1", "last-2", "last-3"}]
     assert sum(counts) == partitions
     assert max(counts) - min(counts) <= 1
+
+
+def test_the_checker_excuses_no_skip_by_what_retention_took_from_another_partition() -> None:
+    topic = Topic(2, 20.0, rate=20.0, retention_s=600.0)
+    topic.topic.advance(us(1500))
+    topic.join(1500, "a")
+    topic.done(4000)
+    assert topic.topic.lost > 1000
+    assert not list(topic.checker.violations())
+
+    end = float(topic.topic.offsets()[0].latest)
+    topic.topic.on_done(Done(0, "a", end + 100, end + 200))
+    assert any("skipped" in said for said in topic.checker.violations())
+
+
+def test_the_checker_finds_losses_that_are_said_and_did_not_happen() -> None:
+    topic = Topic(1, 10.0, rate=20.0)
+    topic.join(0, "a")
+    topic.done(50)
+    topic.topic.lost += 50
+
+    assert len(list(topic.checker.violations())) == 1
 
 
 @pytest.mark.parametrize("wrong", ["skips", "hides"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simulator.autoscaling.keda.metadata import MetadataError
-from simulator.autoscaling.keda.triggers import external_metric, metric_specs
+from simulator.autoscaling.keda.triggers import external_metric, metric_specs, sees_held
 
 # Names and targets as GetMetricSpecForScaling of each scaler of KEDA 2.21 makes them.
 OF_BACKENDS = [
@@ -75,3 +75,29 @@ def test_trigger_that_keda_or_the_simulator_cannot_use_is_refused(
 ) -> None:
     with pytest.raises(MetadataError, match=told):
         metric_specs([trigger], "default")
+
+
+@pytest.mark.parametrize(
+    ("type_", "metadata", "expected"),
+    [
+        ("nats-jetstream", {}, True),
+        ("postgresql", {}, True),
+        ("redis", {}, False),
+        ("aws-sqs-queue", {}, True),
+        ("aws-sqs-queue", {"scaleOnInFlight": "false"}, False),
+        ("rabbitmq", {"host": "http://rabbitmq:15672"}, True),
+        ("rabbitmq", {"host": "http://rabbitmq:15672", "excludeUnacknowledged": "true"}, False),
+        ("rabbitmq", {"host": "amqp://rabbitmq:5672"}, False),
+        ("rabbitmq", {"protocol": "http"}, True),
+        ("rabbitmq", {}, False),
+    ],
+)
+def test_a_scaler_counts_what_pods_hold_where_its_source_does(
+    type_: str, metadata: dict[str, str], expected: bool
+) -> None:
+    assert sees_held(type_, metadata) is expected
+
+
+def test_a_rabbitmq_trigger_on_rates_has_no_model() -> None:
+    with pytest.raises(MetadataError, match="MessageRate"):
+        sees_held("rabbitmq", {"mode": "MessageRate", "host": "http://rabbitmq:15672"})

@@ -1,4 +1,6 @@
-from simulator.series import Recorder, Series
+import pytest
+
+from simulator.series import Distribution, Recorder, Series
 
 
 def a_series(*points: tuple[int, float]) -> Series:
@@ -32,3 +34,14 @@ def test_a_recorder_makes_a_series_once() -> None:
     assert recorder.series("orders.lag").last == 7
     assert recorder.get("other") is None
     assert recorder.names() == ["orders.lag"]
+
+
+def test_what_is_not_done_bounds_a_percentile_by_its_own_wait_not_by_what_others_waited() -> None:
+    delays = Distribution("s")
+    delays.add(0, 10, 900, 1000)
+    delays.add(5, 970, 0, 1)
+    delays.add(9, 20, 0, 2, censored=True)
+
+    value, is_larger = delays.quantile(0.985, 0, 10)
+    assert is_larger
+    assert value == pytest.approx(1.5, abs=0.01)

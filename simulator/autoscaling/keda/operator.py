@@ -27,7 +27,7 @@ from simulator.autoscaling.keda.executor import Polled, Seen, refused, request_s
 from simulator.autoscaling.keda.fallback import MetricError, MetricTarget, answer
 from simulator.autoscaling.keda.kafka import BrokerError, KafkaConfig, KafkaTrigger
 from simulator.autoscaling.keda.metadata import MetadataError
-from simulator.autoscaling.keda.triggers import QUEUES, RESOURCES, external_metric
+from simulator.autoscaling.keda.triggers import QUEUES, RESOURCES, external_metric, sees_held
 from simulator.cluster.api import ApiWorld
 from simulator.controllers.objects import (
     annotations_of,
@@ -328,10 +328,10 @@ class KedaOperator:
             raise MetadataError("type", f'"{type_}" has no model in scenarios')
         keys, activation_key = QUEUES[type_]
         name = "/".join(metadata[key] for key in keys)
-        activation = float(metadata.get(activation_key, 0))
+        activation, held = float(metadata.get(activation_key, 0)), sees_held(type_, metadata)
 
         def queue() -> tuple[int, bool]:
-            depth = self._broker.depth(type_, name)
+            depth = self._broker.depth(type_, name, held=held)
             return depth, depth > activation
 
         return queue

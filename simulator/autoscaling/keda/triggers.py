@@ -14,6 +14,7 @@ from prism_operator.api.quantities import canonical_quantity
 from simulator.autoscaling.keda.kafka import KafkaConfig
 from simulator.autoscaling.keda.metadata import (
     MetadataError,
+    flag,
     integer,
     metric_name,
     number,
@@ -59,6 +60,26 @@ def external_metric(
         "metric": {"name": metric_name(index, name)},
         "target": {"type": kind, field: quantity},
     }
+
+
+def sees_held(type_: str, metadata: Mapping[str, str]) -> bool:
+    """Whether the scaler of a queue counts messages that pods hold and have not acknowledged.
+
+    RabbitMQ tells of them over HTTP alone; a host that is not in the metadata is taken for AMQP.
+    Raises MetadataError.
+    """
+    if type_ == "aws-sqs-queue":
+        return flag(metadata, "scaleOnInFlight", default=True)
+    if type_ == "rabbitmq":
+        mode = metadata.get("mode", "QueueLength")
+        if mode != "QueueLength":
+            raise MetadataError("mode", f'"{mode}" has no model in scenarios')
+        protocol = metadata.get("protocol", "auto")
+        if protocol == "auto":
+            protocol = urlsplit(metadata.get("host", "")).scheme
+        return protocol.startswith("http") and not flag(metadata, "excludeUnacknowledged")
+    # What is popped from a Redis list is in it no more; a query sees rows that are locked.
+    return type_ != "redis"
 
 
 def _metric_spec(trigger: ReadOnlyJson, index: int, namespace: str) -> Json:
