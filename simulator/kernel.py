@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import simpy
 
 SECOND_US = 1_000_000
+HOUR_US = 3600 * SECOND_US
 MILLISECOND_US = 1_000
 
 Us: TypeAlias = int  # a point in simulated time or a span, in microseconds

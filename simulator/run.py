@@ -24,11 +24,12 @@ from simulator.autoscaling.keda.operator import KedaOperator
 from simulator.autoscaling.metrics import ClusterMetrics
 from simulator.backends import SimulatedBackends
 from simulator.checkers import all_checkers
+from simulator.checkers.cost import CostIsNodeHours
 from simulator.checkers.offsets import EveryOffsetOnce
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
 from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
-from simulator.cluster.nodes import HEARTBEAT_PERIOD_US, Machine, Pool, build_node
+from simulator.cluster.nodes import Machine
 from simulator.controllers.deployment import DeploymentController
 from simulator.controllers.disruption import DisruptionController
 from simulator.controllers.endpoints import EndpointsController
@@ -38,12 +39,13 @@ from simulator.controllers.podautoscaler import PodAutoscalers
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.world import Change
 from simulator.expectations import Counters, Judges, described
+from simulator.infrastructure import Infrastructure
 from simulator.inputs import BadInputError
 from simulator.kernel import SECOND_US, Component, Kernel, LivelockError, Phase, Us
 from simulator.operators import OperatorProcess
 from simulator.randomness import Streams
 from simulator.scenario import LoadedScenario
-from simulator.scenario.timeline import Event, NodeLossAction
+from simulator.scenario.timeline import Event
 from simulator.scheduling.scheduler import Scheduler
 from simulator.series import Recorder
 from simulator.trace import Trace
@@ -131,6 +133,22 @@ class Simulation:
         self._build_control_plane()
         self._build_autoscalers()
         self.backends = SimulatedBackends(self.clock)
+        self.infrastructure = Infrastructure(
+            self.kernel,
+            self._world("kubelet"),
+            scenario.cluster,
+            self.machines,
+            self.kubelets,
+            self.workloads,
+            self._scheduler.snapshot,
+            self._streams,
+            self.recorder,
+            path=loaded.path,
+            on_evicted=self._evicted,
+            on_lost=self._manager.wake,
+            tell=self._tell,
+        )
+        self._keep_books()
         self.operators = self._build_operators()
         counters = Counters(
             lambda: self.kubelets.restarts,
@@ -141,7 +159,7 @@ class Simulation:
         self.judges.expect(scenario.expect)
         self.cache.on_change(self._changed)
         self._install()
-        self._register_nodes()
+        self.infrastructure.supply.begin()
         self._plan()
 
     # Setting up
@@ -150,28 +168,6 @@ class Simulation:
         name = {"name": LEASE_NAMESPACE}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": name}
         self._world("prism-sim").create(namespace)
-
-    def _register_nodes(self) -> None:
-        machines = self.machines
-        world, cluster = self._world("kubelet"), self.scenario.cluster
-        for pool_name, spec in sorted(cluster.pools.items()):
-            taints = [t.model_dump(exclude_defaults=True) for t in spec.taints]
-            pool = Pool(
-                name=pool_name,
-                zones=spec.zones or cluster.zones,
-                count=spec.count,
-                allocatable=spec.allocatable,
-                labels=spec.labels,
-                taints=taints,
-                region=cluster.region,
-            )
-            for name, zone in pool.nodes():
-                offset = self._streams.stream("heartbeat", name).randrange(HEARTBEAT_PERIOD_US)
-                machines[name] = Machine(name, zone, offset, ordinal=len(machines))
-                node = build_node(pool, name, zone, len(machines), self.clock.unix_us())
-                created = world.create(node)
-                if "status" not in created or not is_true(created, "Ready"):
-                    world.update({**created, "status": node["status"]}, "status")
 
     def _build_control_plane(self) -> None:
         cluster = self.scenario.cluster
@@ -222,6 +218,15 @@ class Simulation:
             self._streams,
         )
 
+    def _keep_books(self) -> None:
+        prices = {name: pool.price for name, pool in self.scenario.cluster.pools.items()}
+        rate = self.recorder.series("cost.rate", "per hour")
+        cost = CostIsNodeHours(self.kernel, self.cache, rate, prices)
+        supply = self.infrastructure.supply
+        supply.on_launched, supply.on_ended = cost.launched, cost.ended
+        topics = [EveryOffsetOnce(topic) for topic in self.workloads.topics]
+        self._books: list[EveryOffsetOnce | CostIsNodeHours] = [*topics, cost]
+
     def _build_autoscalers(self) -> None:
         spec = self.scenario.cluster.autoscaling
         self._started_us = self.clock.unix_us() - self.kernel.now_us
@@ -234,7 +239,6 @@ class Simulation:
             self._streams,
             self._loaded.surroundings,
         )
-        self._books = [EveryOffsetOnce(topic) for topic in self.workloads.topics]
         self.keda = KedaOperator(self._world("keda-operator"), self.workloads)
         self._hpas = PodAutoscalers(
             self._world(CONTROLLER_MANAGER, "horizontal-pod-autoscaler"),
@@ -363,8 +367,7 @@ class Simulation:
             self.user.scale(event.scale.target, event.scale.replicas)
         if event.rollout_restart is not None:
             self.user.rollout_restart(event.rollout_restart, self.clock.unix_us())
-        if event.node_loss is not None:
-            self._lose_as_said(event.node_loss)
+        self.infrastructure.act(event)
         if (crash := event.operator_crash) is not None:
             self._operator(crash.replica).kill(
                 after_writes=crash.after_writes, restart_after_us=crash.restart_after
@@ -395,34 +398,9 @@ class Simulation:
             )
         return self.operators[replica]
 
-    def _lose_as_said(self, loss: NodeLossAction) -> None:
-        names = sorted(
-            m.name for m in self.machines.values() if loss.node == m.name or loss.zone == m.zone
-        )
-        if not names:
-            wanted = f'node "{loss.node}"' if loss.node else f'a node in zone "{loss.zone}"'
-            known = ", ".join(sorted(self.machines))
-            raise BadInputError(
-                [f"{self._loaded.path}: nodeLoss: there is no {wanted}; there are {known}"]
-            )
-        self.lose(*names)
-        for name in names:
-            if loss.for_ is not None:
-                back = self.kernel.now_us + loss.for_
-                self.kernel.at(back, Phase.NODE, name, partial(self._recover, name))
-
     def lose(self, *names: str) -> None:
         """Cuts nodes off."""
-        for name in names:
-            self.kubelets.lose(name)
-            self.workloads.node_lost(name)
-            self._tell("lost", f"Node {name}")
-        self._manager.wake()
-
-    def _recover(self, name: str) -> None:
-        self._tell("back", f"Node {name}")
-        self.kubelets.recover(name)
-        self.workloads.node_back(name)
+        self.infrastructure.lose(*names)
 
     def _changed(self, change: Change) -> None:
         """Tells everybody about a write, within the write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from prism_operator.api.meta import (
@@ -24,7 +25,12 @@ from simulator.apiserver.storage import Change as StoredChange
 from simulator.clock import VirtualClock
 from simulator.controllers.objects import micro_time, node_of
 from simulator.controllers.world import Change, RefusedError
+from simulator.kernel import SECOND_US, Us
 
+# Events are one kind with two names; storage keeps them under that of the core group.
+CORE_EVENT = Resource("", "v1", "Event", "events")
+SERIES_ENDS_AFTER_US = 6 * 60 * SECOND_US  # finishTime
+SERIES_WRITTEN_EVERY_US = 30 * 60 * SECOND_US  # refreshTime
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 _RESOURCES = {(r.api_version, r.kind): r for r in (*RESOURCES, ENDPOINT_SLICE)}
 _REASONS = {r.value: r for r in Reason}
@@ -110,6 +116,17 @@ def _index_in(index: dict[Ref, Json], ref: Ref, obj: Json, keep: bool) -> None:
         index.pop(ref, None)
 
 
+@dataclass(slots=True)
+class _Told:
+    """An Event that was recorded, and how often it happened since."""
+
+    event: Json
+    ref: Ref
+    observed_us: Us
+    written_us: Us
+    count: int = 1
+
+
 class ApiWorld:
     """``World`` of one component: reads from the shared cache, writes under its own name.
 
@@ -126,7 +143,7 @@ class ApiWorld:
     ) -> None:
         self._server, self._clock, self.cache = server, clock, cache
         self._manager, self._reporter = manager, reporter or manager
-        self._events: dict[tuple[str, str, str], Ref] = {}
+        self._events: dict[tuple[str, str, str], _Told] = {}
         self.get, self.list = cache.get, cache.list
         self.controlled_by = cache.controlled_by
 
@@ -189,38 +206,50 @@ class ApiWorld:
     def event(
         self, about: Json, type_: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
-        """See ``World``. A repeated Event becomes a series, as client-go's recorder has it."""
-        now, key = micro_time(self.unix_us()), (uid_of(about), reason, message)
-        known = self.get(self._events[key]) if key in self._events else None
-        if known is not None:
-            count = (known.get("series") or {}).get("count", 1) + 1
-            series = {"count": count, "lastObservedTime": now}
-            self.update({**known, "series": series})
+        """See ``World``. A repeated Event becomes a series, as client-go's recorder has it.
+
+        Source: ``tools/events/event_broadcaster.go``. The second is written, more are counted and
+        written every 30 minutes; after 6 quiet minutes another Event begins. Unlike there another
+        message is another Event, as with the older recorder that most controllers use.
+        """
+        unix_us, key = self.unix_us(), (uid_of(about), reason, message)
+        told = self._events.get(key)
+        if told is not None and unix_us - told.observed_us <= SERIES_ENDS_AFTER_US:
+            told.count, told.observed_us = told.count + 1, unix_us
+            if told.count == 2 or unix_us - told.written_us >= SERIES_WRITTEN_EVERY_US:
+                told.written_us = unix_us
+                series = {"count": told.count, "lastObservedTime": micro_time(unix_us)}
+                # The recorder keeps what it sent, and patches: no conflict can stop it.
+                latest = self.get(told.ref)
+                if latest is not None:
+                    version = latest["metadata"]["resourceVersion"]
+                    meta = {**told.event["metadata"], "resourceVersion": version}
+                    self.update({**told.event, "metadata": meta, "series": series})
             return
         # client-go takes the time in nanoseconds; here it stands still while a component acts.
         moment = self.unix_us() * 1000 + self.cache.event_serial()
         name = f"{about['metadata']['name']}.{moment:x}"
         namespace = about["metadata"].get("namespace") or "default"
-        self._events[key] = Ref(EVENT, namespace, name)
-        self.create(
-            {
-                "apiVersion": EVENT.api_version,
-                "kind": EVENT.kind,
-                "metadata": {"name": name, "namespace": namespace},
-                "eventTime": now,
-                "reportingController": self._reporter,
-                "reportingInstance": self._manager,
-                "action": reason,
-                "reason": reason,
-                "type": type_,
-                "note": message[:1024],
-                "regarding": {
-                    "apiVersion": about["apiVersion"],
-                    "kind": about["kind"],
-                    **{k: about["metadata"].get(k, "") for k in ("namespace", "name", "uid")},
-                },
-            }
-        )
+        event = {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "eventTime": micro_time(unix_us),
+            "reportingController": self._reporter,
+            "reportingInstance": self._manager,
+            "action": reason,
+            "reason": reason,
+            "type": type_,
+            "note": message[:1024],
+            "regarding": {
+                "apiVersion": about["apiVersion"],
+                "kind": about["kind"],
+                **{k: about["metadata"].get(k, "") for k in ("namespace", "name", "uid")},
+            },
+        }
+        stored_as = Ref(CORE_EVENT, namespace, name)
+        self._events[key] = _Told(event, stored_as, unix_us, unix_us)
+        self.create(event)
 
     def _call(self, method: str, path: str, body: Json) -> Json:
         query = {} if method == "DELETE" else {"fieldManager": self._manager}

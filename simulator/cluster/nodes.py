@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prism_operator.api.meta import NODE, Json, Ref
@@ -32,17 +32,7 @@ class Pool:
     allocatable: Mapping[str, str]
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Json] = ()
-    region: str = "region-1"
-
-    def nodes(self) -> list[tuple[str, str]]:
-        """Name and zone of every node. Names carry pool, zone and ordinal: a larger pool keeps
-        the nodes of a smaller one.
-        """
-        size = len(self.zones)
-        return [
-            (f"{self.name}-{self.zones[i % size]}-{i // size}", self.zones[i % size])
-            for i in range(self.count)
-        ]
+    region_of: Callable[[str], str] = lambda _: "region-1"
 
 
 @dataclass(slots=True)
@@ -79,7 +69,7 @@ def build_node(pool: Pool, name: str, zone: str, ordinal: int, unix_us: int) -> 
         "kubernetes.io/os": "linux",
         HOSTNAME_LABEL: name,
         ZONE_LABEL: zone,
-        REGION_LABEL: pool.region,
+        REGION_LABEL: pool.region_of(zone),
         "pool": pool.name,
         **pool.labels,
     }

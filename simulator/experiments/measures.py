@@ -1,6 +1,7 @@
 """Numbers of one run, by name: what variants are compared in.
 
-``evictions``, ``restarts`` and ``writes`` count; ``orders.lag.max`` is a number that was recorded
+``evictions``, ``restarts`` and ``writes`` count; ``cost`` is that of the nodes between warm-up and
+drain; ``orders.lag.max`` is a number that was recorded
 over time, summed up between warm-up and drain. Where a number belongs to messages rather than to
 time, ``orders.delay.p99`` is a percentile of messages that came in between; it is censored where
 too many of them were not done when the run ended.
@@ -13,7 +14,7 @@ from itertools import pairwise
 
 from simulator.experiments.verdicts import Observation
 from simulator.inputs import BadInputError
-from simulator.kernel import SECOND_US, Us
+from simulator.kernel import HOUR_US, SECOND_US, Us
 from simulator.run import Result
 from simulator.series import Recorder, Series
 
@@ -24,6 +25,9 @@ def measure(name: str, result: Result, recorder: Recorder, from_us: Us, to_us: U
     Raises:
         BadInputError: The run has no such number.
     """
+    if name == "cost":
+        rate = recorder.series("cost.rate")
+        return Observation(rate.integral(from_us, to_us) / HOUR_US)
     if name in _COUNTS:
         return Observation(float(getattr(result, name)))
     series_name, _, how = name.rpartition(".")
@@ -40,8 +44,8 @@ def measure(name: str, result: Result, recorder: Recorder, from_us: Us, to_us: U
     if series is None or sum_up is None:
         raise BadInputError(
             [
-                f'"{name}" is no measure: expected one of {", ".join(_COUNTS)}, or a series and '
-                f"one of {', '.join(_SUMS)} (series: {', '.join(recorder.names()) or 'none'})"
+                f'"{name}" is no measure: expected one of {", ".join(_COUNTS)}, cost, or a series '
+                f"and one of {', '.join(_SUMS)} (series: {', '.join(recorder.names()) or 'none'})"
             ]
         )
     return Observation(sum_up(series, from_us, to_us))

@@ -12,10 +12,9 @@ from simulator.experiments.comparing import UNCALIBRATED, number
 from simulator.experiments.ledger import Ledger
 from simulator.experiments.runs import Job, Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, t_interval
+from simulator.kernel import HOUR_US
 from simulator.scenario import load
 from simulator.scenario.settings import Objective
-
-HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)

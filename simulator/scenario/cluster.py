@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from simulator.scenario.values import Duration, Quantity, Strict, TimeSpan, fixed
+from simulator.scenario.values import Duration, Quantity, Strict, TimeSpan, fixed, shown
 
 
 class ClockSpec(Strict):
@@ -23,16 +25,112 @@ class ClockSpec(Strict):
         return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
+_PER_HOUR = re.compile(r"(\d+(?:\.\d*)?)\s*/\s*h")
+_PERCENT = re.compile(r"(\d+(?:\.\d*)?)\s*%")
+
+
+def _per_hour(value: object) -> object:
+    found = _PER_HOUR.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None and not isinstance(value, int | float):
+        raise ValueError(f'expected so much an hour, such as "0.14/h", got {shown(value)}')
+    return float(found[1]) if found else value
+
+
+def _share(value: object) -> object:
+    found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(found[1]) / 100 if found else value
+
+
+PerHour = Annotated[float, BeforeValidator(_per_hour), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+
+
+class HazardRange(Strict):
+    """Not known better than that: drawn evenly between two bounds, by the seed."""
+
+    range: tuple[PerHour, PerHour]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> HazardRange:
+        if self.range[0] > self.range[1]:
+            raise ValueError(f"expected bounds in order, got {self.range[0]:g}, {self.range[1]:g}")
+        return self
+
+
+def _hazard(value: object) -> object:
+    if isinstance(value, Mapping | HazardRange):
+        return value
+    return {"range": [value, value]}
+
+
+class InterruptionSpec(Strict):
+    """How the cloud takes spot nodes back: ``hazard`` an hour, for each node.
+
+    The share ``zoneShock`` of it comes as shocks that take each node of the pool in a zone with
+    probability ``shockReach``. ``missed``: notices that nobody sees. ``drought``: for how long no
+    other such node is to be had in the zone.
+    """
+
+    hazard: Annotated[HazardRange, BeforeValidator(_hazard)]
+    zone_shock: Share = 0.0
+    shock_reach: Share = 0.5
+    notice: Duration = 120_000_000
+    missed: Share = 0.0
+    drought: Duration = 0
+
+    @model_validator(mode="after")
+    def _shocks_reach(self) -> InterruptionSpec:
+        if self.zone_shock and not self.shock_reach:
+            raise ValueError("shockReach: expected more than 0, since there is a zoneShock")
+        return self
+
+
 class PoolSpec(Strict):
-    """Nodes of one shape; ``zones`` defaults to all of the cluster's."""
+    """Nodes of one shape; ``zones`` defaults to all of the cluster's.
+
+    ``price`` is an hour's, of one node. With ``max`` an autoscaler may grow the pool, and shrink it
+    to ``min``.
+    """
 
     count: int = Field(ge=0, le=10_000)
+    min: int = Field(default=0, ge=0)
+    max: int | None = Field(default=None, ge=0, le=10_000)
+    type: str | None = None
+    price: PerHour = 0.0
+    lifecycle: Literal["on-demand", "spot"] | None = None
+    boot: TimeSpan = fixed("60s")
+    interruption: InterruptionSpec | None = None
     zones: tuple[str, ...] | None = None
     allocatable: dict[str, Quantity] = Field(
         default_factory=lambda: {"cpu": "4", "memory": "16Gi", "pods": "110"}
     )
     labels: dict[str, str] = Field(default_factory=dict)
     taints: tuple[TaintSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> PoolSpec:
+        if self.max is not None and not self.min <= self.count <= self.max:
+            raise ValueError(
+                f"expected min ≤ count ≤ max, got {self.min}, {self.count}, {self.max}"
+            )
+        if self.interruption is not None and self.lifecycle == "on-demand":
+            raise ValueError("interruption: on-demand nodes are not interrupted")
+        return self
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the cloud may take its nodes back."""
+        return self.lifecycle == "spot" or self.interruption is not None
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """Its labels, with those that clouds give by type and lifecycle."""
+        given: dict[str, str] = {}
+        if self.type is not None:
+            given["node.kubernetes.io/instance-type"] = self.type
+        if self.lifecycle is not None or self.interruption is not None:
+            given["karpenter.sh/capacity-type"] = "spot" if self.is_spot else "on-demand"
+        return {**given, **self.labels}
 
 
 class TaintSpec(Strict):
@@ -81,10 +179,35 @@ class AutoscalingSpec(Strict):
     metrics_resolution: Duration = 15_000_000
 
 
+class NodesSpec(Strict):
+    """Who adds and removes nodes of pools that have a ``max``; the defaults are theirs."""
+
+    provisioner: Literal["fixed", "clusterAutoscaler", "karpenter"] = "fixed"
+    scan: Duration = 10_000_000
+    unneeded: Duration = 600_000_000
+    delay_after_add: Duration = 600_000_000
+    utilization: Share = 0.5
+    expander: Literal["least-waste", "price", "priority", "random"] = "least-waste"
+    priorities: tuple[str, ...] = ()
+    batch_idle: Duration = 1_000_000
+    batch_max: Duration = 10_000_000
+    consolidate_after: Duration = 0
+    budget: Share = 0.1
+
+
+def _nodes(value: object) -> object:
+    return {"provisioner": value} if isinstance(value, str) else value
+
+
 class ClusterSpec(Strict):
-    """Zones, pools of nodes, and how fast things are."""
+    """Zones, pools of nodes, and how fast things are.
+
+    ``regions`` says of which zones each consists, where there are several.
+    """
 
     region: str = "region-1"
+    regions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    nodes: Annotated[NodesSpec, BeforeValidator(_nodes)] = Field(default_factory=NodesSpec)
     zones: tuple[str, ...] = ("a", "b", "c")
     pools: dict[str, PoolSpec]
     pods: PodsSpec = Field(default_factory=PodsSpec)
@@ -100,6 +223,29 @@ class ClusterSpec(Strict):
                     zones = ", ".join(self.zones)
                     raise ValueError(f'pool "{name}": zone "{zone}" is not one of [{zones}]')
         return self
+
+    @model_validator(mode="after")
+    def _regions_partition_the_zones(self) -> ClusterSpec:
+        listed = sorted(zone for zones in self.regions.values() for zone in zones)
+        if self.regions and listed != sorted(self.zones):
+            raise ValueError(
+                f"regions: expected each of {', '.join(self.zones)} once, got {', '.join(listed)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_grows_pools(self) -> ClusterSpec:
+        growing = [name for name, pool in self.pools.items() if pool.max is not None]
+        if growing and self.nodes.provisioner == "fixed":
+            raise ValueError(
+                f'pool "{growing[0]}" has a max, but nobody adds nodes: say '
+                "nodes: clusterAutoscaler or nodes: karpenter"
+            )
+        return self
+
+    def region_of(self, zone: str) -> str:
+        """The region that a zone is in."""
+        return next((r for r, zones in self.regions.items() if zone in zones), self.region)
 
 
 class OperatorSpec(Strict):

@@ -36,17 +36,53 @@ class ScaleAction(Strict):
 
 
 class NodeLossAction(Strict):
-    """One node, or all nodes of a zone, cut off; for a while or for good."""
+    """One node, or all nodes of a zone or region, cut off; for a while or for good."""
 
     node: str | None = None
     zone: str | None = None
+    region: str | None = None
     for_: Duration | None = Field(default=None, alias="for")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> NodeLossAction:
-        if (self.node is None) == (self.zone is None):
-            raise ValueError("expected one of node and zone")
+    def _one_of_them(self) -> NodeLossAction:
+        exactly_one(self, ("node", "zone", "region"))
         return self
+
+
+class NodesChoice(Strict):
+    """Nodes: one by name, or those of a pool, a zone, or a pool in a zone; ``count`` of them."""
+
+    node: str | None = None
+    pool: str | None = None
+    zone: str | None = None
+    count: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> NodesChoice:
+        if (self.node is None) == (self.pool is None and self.zone is None):
+            raise ValueError("expected node, or pool and zone or one of them")
+        return self
+
+
+class DrainAction(NodesChoice):
+    """``kubectl drain``, one node after another; each for ``timeout`` at most (0s: for ever)."""
+
+    timeout: Duration = 0
+
+
+class InterruptAction(NodesChoice):
+    """The cloud takes spot nodes back after a notice; ``unseen``: nobody reacts to it."""
+
+    notice: Duration = 120_000_000
+    unseen: bool = False
+
+
+class DroughtAction(Strict):
+    """For a while the cloud has no nodes of a pool, in a zone or in all."""
+
+    pool: str
+    zone: str | None = None
+    for_: Duration = Field(alias="for")
 
 
 class CrashAction(Strict):
@@ -107,6 +143,12 @@ _ACTIONS = (
     "scale",
     "rollout_restart",
     "node_loss",
+    "cordon",
+    "uncordon",
+    "drain",
+    "evict",
+    "spot_interruption",
+    "drought",
     "operator_crash",
     "operator_restart",
     "api_server",
@@ -130,12 +172,23 @@ class Event(Strict):
     scale: ScaleAction | None = None
     rollout_restart: Target | None = None
     node_loss: NodeLossAction | None = None
+    cordon: NodesChoice | None = None
+    uncordon: NodesChoice | None = None
+    drain: DrainAction | None = None
+    evict: Target | None = None
+    spot_interruption: InterruptAction | None = None
+    drought: DroughtAction | None = None
     operator_crash: CrashAction | None = None
     operator_restart: RestartAction | None = None
     api_server: ApiServerAction | None = None
     load: LoadAction | None = None
     keda: Literal["down", "up"] | None = None
     backend: BackendAction | None = None
+
+    @field_validator("cordon", "uncordon", "drain", "spot_interruption", mode="before")
+    @classmethod
+    def _short_choice(cls, value: object) -> object:
+        return {"node": value} if isinstance(value, str) else value
 
     @field_validator("delete", mode="before")
     @classmethod

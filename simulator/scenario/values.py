@@ -12,9 +12,12 @@ from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import RESOURCES, Ref, Resource
 from prism_operator.api.quantities import parse_quantity
 from simulator.kernel import SECOND_US, Us
-from simulator.randomness import Span
+from simulator.randomness import Even, LogNormal, Span
 
 BY_KIND = {r.kind: r for r in RESOURCES}
+
+
+_SPANS = (("min", "max"), ("p50", "p99"))
 
 
 def _span_of_time(value: object) -> Us:
@@ -27,16 +30,20 @@ def _span_of_time(value: object) -> Us:
 
 
 def _span(value: object) -> Span:
-    if isinstance(value, Mapping):
-        unknown = set(value) - {"min", "max"}
-        if unknown or len(value) != 2:
-            raise ValueError(f"expected a duration or {{min, max}}, got {shown(dict(value))}")
-        least, most = _span_of_time(value["min"]), _span_of_time(value["max"])
-        if least > most:
-            raise ValueError(f"min {value['min']} is above max {value['max']}")
-        return Span(least, most)
-    fixed = _span_of_time(value)
-    return Span(fixed, fixed)
+    if isinstance(value, Even | LogNormal):
+        return value
+    if not isinstance(value, Mapping):
+        fixed = _span_of_time(value)
+        return Even(fixed, fixed)
+    names = next((names for names in _SPANS if set(value) == set(names)), None)
+    if names is None:
+        wanted = "a duration, {min, max} or {p50, p99}"
+        raise ValueError(f"expected {wanted}, got {shown(dict(value))}")
+    low, high = names
+    least, most = _span_of_time(value[low]), _span_of_time(value[high])
+    if least > most or (low == "p50" and least == 0):
+        raise ValueError(f"{low} {value[low]} is above {high} {value[high]}, or 0")
+    return Even(least, most) if low == "min" else LogNormal(least, most)
 
 
 def reference(value: object) -> Ref:

@@ -59,6 +59,10 @@ class Scheduler:
                 due = self._queue.flush(self._world.unix_us())
         return due
 
+    def snapshot(self) -> Cluster:
+        """The cluster as it is, to decide from; not to be changed."""
+        return self._cache.cluster()
+
     def _pod_changed(self, change: Change) -> None:
         old, new, latest = change.old, change.new, change.latest
         if new is not None and is_active(new) and not node_of(new):

@@ -7,7 +7,7 @@ import pytest
 from simulator.cli import SCENARIOS
 from simulator.inputs import BadInputError
 from simulator.kernel import SECOND_US
-from simulator.randomness import Span
+from simulator.randomness import Even
 from simulator.scenario import load
 
 GOOD = """\
@@ -39,8 +39,8 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
     scenario = load(file).scenario
 
     assert scenario.duration == 5400 * SECOND_US
-    assert scenario.cluster.pods.pull == Span(3 * SECOND_US, 3 * SECOND_US)
-    assert scenario.cluster.pods.ready == Span(SECOND_US // 2, 2 * SECOND_US)
+    assert scenario.cluster.pods.pull == Even(3 * SECOND_US, 3 * SECOND_US)
+    assert scenario.cluster.pods.ready == Even(SECOND_US // 2, 2 * SECOND_US)
     assert scenario.cluster.zones == ("a", "b", "c")
 
 
@@ -73,8 +73,8 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          's.yaml:6:1: expect: after: "noon" is not the name of an event (there are: none)'),
         ("expect:", "timeline: [{at: 1s}]\nexpect:",
          "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
-         "rolloutRestart, nodeLoss, operatorCrash, operatorRestart, apiServer, load, keda, "
-         "backend; got none"),
+          "rolloutRestart, nodeLoss, cordon, uncordon, drain, evict, spotInterruption, drought, "
+          "operatorCrash, operatorRestart, apiServer, load, keda, backend; got none"),
         ("expect:", "manifests: [gone.yaml]\nexpect:",
          's.yaml:6:13: manifest "gone.yaml" does not exist'),
         ("question: Is this read?", "question: [",
