@@ -16,6 +16,7 @@ from simulator.controllers.objects import condition, is_ready, labels_of, node_o
 from simulator.kernel import SECOND_US, Us
 from simulator.scenario.claims import Bounds, Claim, CountClaim, Expectation, MetricClaim
 from simulator.series import Recorder
+from simulator.sums import sum_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Judges:
     counters: Counters
     recorder: Recorder
     duration_us: Us
+    measured_us: tuple[Us, Us]  # what is left of it by warm-up and drain
     judges: list[Judge] = field(default_factory=list)
 
     def expect(self, expectations: tuple[Expectation, ...]) -> None:
@@ -150,6 +152,8 @@ class Judges:
             return _within(claim.restarts, self.counters.restarts())
         if claim.metric is not None:
             return self._metric_holds(claim.metric)
+        if claim.summed is not None:
+            return self._sum_holds(claim.summed)
         assert claim.evictions is not None, "a claim is one of the above"  # noqa: S101
         return _within(claim.evictions, self.counters.evictions())
 
@@ -159,6 +163,16 @@ class Judges:
             known = ", ".join(self.recorder.names()) or "none"
             return False, f"nothing is recorded under that name; there are: {known}"
         return claim.holds_for(series.last), f"it is {series.last:g} {series.unit}".rstrip()
+
+    def _sum_holds(self, claim: MetricClaim) -> tuple[bool, str]:
+        summed = sum_up(claim.of, self.recorder, *self.measured_us)
+        if summed is None:
+            known = ", ".join(self.recorder.names()) or "none"
+            return False, f"there is no such number; recorded are: {known}"
+        value, is_larger = summed
+        if is_larger and (claim.below is not None or claim.at_most is not None):
+            return False, f"it is above {value:g}: some were not done at the end"
+        return claim.holds_for(value), f"it is {value:g}"
 
     def _count(self, claim: CountClaim) -> int:
         return sum(_selected(obj, claim) for obj in self.cache.list(claim.of, claim.namespace))

@@ -26,6 +26,7 @@ from simulator.backends import SimulatedBackends
 from simulator.checkers import all_checkers
 from simulator.checkers.cost import CostIsNodeHours
 from simulator.checkers.offsets import EveryOffsetOnce
+from simulator.checkers.requests import RequestsConserved
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
 from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
@@ -155,7 +156,8 @@ class Simulation:
             lambda: self.evictions,
             lambda: sum(operator.writes for operator in self.operators),
         )
-        self.judges = Judges(self.cache, counters, self.recorder, scenario.duration)
+        measured = (scenario.clock.warmup, scenario.duration - scenario.clock.drain)
+        self.judges = Judges(self.cache, counters, self.recorder, scenario.duration, measured)
         self.judges.expect(scenario.expect)
         self.cache.on_change(self._changed)
         self._install()
@@ -225,7 +227,12 @@ class Simulation:
         supply = self.infrastructure.supply
         supply.on_launched, supply.on_ended = cost.launched, cost.ended
         topics = [EveryOffsetOnce(topic) for topic in self.workloads.topics]
-        self._books: list[EveryOffsetOnce | CostIsNodeHours] = [*topics, cost]
+        requests = [RequestsConserved(load, self.kernel) for load in self.workloads.requests]
+        self._books: list[EveryOffsetOnce | RequestsConserved | CostIsNodeHours] = [
+            *topics,
+            *requests,
+            cost,
+        ]
 
     def _build_autoscalers(self) -> None:
         spec = self.scenario.cluster.autoscaling

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from prism_operator.api.durations import parse_duration_s
 from simulator.scenario.values import Duration, KindName, Strict, Target, exactly_one
 
 
@@ -58,14 +60,21 @@ class FieldClaim(Strict):
     equals: Any
 
 
+def _bound(value: object) -> object:
+    return parse_duration_s(value) if isinstance(value, str) else value
+
+
+Bound = Annotated[float, BeforeValidator(_bound)]  # a duration is so many seconds
+
+
 class MetricClaim(Strict):
     """A number that is recorded over time is as said; see the metrics of each workload."""
 
     of: str
-    above: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    below: float | None = None
+    above: Bound | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+    below: Bound | None = None
 
     @model_validator(mode="after")
     def _some_bound(self) -> MetricClaim:
@@ -94,6 +103,7 @@ _CLAIMS = (
     "evictions",
     "writes",
     "metric",
+    "summed",
 )
 
 
@@ -101,6 +111,8 @@ class Claim(Strict):
     """Something that is true of the cluster at an instant, or not.
 
     ``writes`` are those of all operators since the expectation's ``after``, Leases aside.
+    ``metric`` is a number as it is then; ``summed`` one of the whole time between warm-up and drain
+    (``orders.delay.p99``, ``cost``).
     """
 
     condition: ConditionClaim | None = None
@@ -112,6 +124,7 @@ class Claim(Strict):
     evictions: Bounds | None = None
     writes: Bounds | None = None
     metric: MetricClaim | None = None
+    summed: MetricClaim | None = None
 
     @model_validator(mode="after")
     def _one_claim(self) -> Claim:
@@ -126,7 +139,8 @@ class Expectation(Strict):
     """A claim and when it has to hold.
 
     From ``after`` (the name of an event; default: the beginning) on, for ``within`` (default: to
-    the end), looked at whenever something changed.
+    the end), looked at whenever something changed. ``{metric: orders.delay.p99, below: 120s}`` is
+    short for a claim at the end about what was recorded between warm-up and drain.
     """
 
     eventually: Claim | None = None
@@ -135,6 +149,15 @@ class Expectation(Strict):
     at_end: Claim | None = None
     after: str | None = None
     within: Duration | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_metric(cls, value: object) -> object:
+        if not isinstance(value, Mapping) or "metric" not in value:
+            return value
+        bounds = {k: value[k] for k in ("above", "atLeast", "atMost", "below") if k in value}
+        rest = {k: v for k, v in value.items() if k != "metric" and k not in bounds}
+        return {**rest, "atEnd": {"summed": {"of": value["metric"], **bounds}}}
 
     @model_validator(mode="after")
     def _one_mode(self) -> Expectation:

@@ -61,8 +61,10 @@ class Scenario(Strict):
             if workload is None:
                 known = ", ".join(workloads) or "none"
                 raise ValueError(f'load: "{event.load.of}" is no workload (there are: {known})')
-            if (workload.cpu is None) != (event.load.cores is None):
-                raise ValueError(f'load: cores are for workloads with cpu, see "{event.load.of}"')
+            if workload.kind != event.load.kind:
+                raise ValueError(
+                    f'load: this is for {event.load.kind}, "{event.load.of}" is {workload.kind}'
+                )
             if any(course.noise != "none" for course in event.load.courses):
                 raise ValueError("load: noise is said in the workload, for all of its courses")
         return timeline

@@ -96,10 +96,39 @@ class ConsumerSpec(Strict):
     cpu_ms: float = Field(default=0.0, ge=0)
 
 
+class RequestsSpec(Strict):
+    """Requests of clients, and how pods answer them.
+
+    A pod works on ``concurrency`` of them at a time; each takes ``cpuMs`` of CPU and ``waitMs`` for
+    others in the mean. Clients give up after ``timeout`` and try again ``retries`` times. They
+    choose a pod for each request, or keep ``connections`` which last for ``keepalive`` in the mean.
+    ``endpointLag``: from a pod's readiness, or its end, to clients that know of it.
+    """
+
+    rate: Course
+    cpu_ms: float = Field(default=0.0, ge=0)
+    wait_ms: float = Field(default=0.0, ge=0)
+    concurrency: int = Field(default=16, ge=1, le=1000)
+    timeout: Duration = 1_000_000
+    retries: int = Field(default=0, ge=0, le=10)
+    keepalive: Duration = 0
+    connections: int = Field(default=100, ge=1)
+    endpoint_lag: Duration = 1_000_000
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> RequestsSpec:
+        if not self.cpu_ms + self.wait_ms:
+            raise ValueError("expected cpuMs or waitMs: a request takes time")
+        if self.timeout == 0:
+            raise ValueError("timeout: expected more than 0s")
+        return self
+
+
 class WorkloadSpec(Strict):
     """Work for the pods of ``target``: a PrismPattern or a Deployment.
 
-    Messages of a ``kafka`` topic or another ``queue``, which are produced and consumed; or ``cpu``.
+    Messages of a ``kafka`` topic or another ``queue``, which are produced and consumed;
+    ``requests`` of clients; or ``cpu``.
     """
 
     target: Target
@@ -107,16 +136,23 @@ class WorkloadSpec(Strict):
     queue: QueueSpec | None = None
     produce: Course = ZERO
     consumer: ConsumerSpec | None = None
+    requests: RequestsSpec | None = None
     cpu: CpuSpec | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> WorkloadSpec:
-        exactly_one(self, ("kafka", "queue", "cpu"))
+        exactly_one(self, ("kafka", "queue", "requests", "cpu"))
         if self.target.resource.kind not in ("Deployment", "PrismPattern"):
             raise ValueError(f"target: expected Deployment or PrismPattern, got {self.target}")
-        if self.cpu is not None and self.model_fields_set & {"produce", "consumer"}:
-            raise ValueError("produce and consumer are for messages, not for cpu")
+        messages = self.kafka or self.queue
+        if messages is None and self.model_fields_set & {"produce", "consumer"}:
+            raise ValueError("produce and consumer are for messages, of kafka or a queue")
         return self
+
+    @property
+    def kind(self) -> str:
+        """Whether the work is messages, requests or cpu."""
+        return "requests" if self.requests else "cpu" if self.cpu else "messages"
 
     @property
     def deployment(self) -> Ref:
@@ -133,7 +169,8 @@ class WorkloadSpec(Strict):
     @property
     def courses(self) -> tuple[RateSpec, ...]:
         """Everything in it that has a course over time."""
-        return (self.produce, *((self.cpu.cores,) if self.cpu else ()))
+        asked = [self.cpu.cores] if self.cpu else [self.requests.rate] if self.requests else []
+        return (self.produce, *asked)
 
 
 class CpuSpec(Strict):
@@ -150,17 +187,25 @@ class LoadAction(Strict):
     add: int | None = Field(default=None, ge=0)
     commit_all: bool | None = None
     broker: Literal["down", "up"] | None = None
+    requests: Course | None = None
     cores: Course | None = None
 
     @model_validator(mode="after")
     def _one_change(self) -> LoadAction:
-        exactly_one(self, ("produce", "add", "commit_all", "broker", "cores"))
+        exactly_one(self, ("produce", "add", "commit_all", "broker", "requests", "cores"))
         return self
+
+    @property
+    def kind(self) -> str:
+        """The kind of workload that it is for: messages, requests or cpu."""
+        return "requests" if self.requests else "cpu" if self.cores else "messages"
 
     @property
     def courses(self) -> tuple[RateSpec, ...]:
         """Everything in it that has a course over time."""
-        return tuple(course for course in (self.produce, self.cores) if course is not None)
+        return tuple(
+            course for course in (self.produce, self.requests, self.cores) if course is not None
+        )
 
 
 WorkloadSpec.model_rebuild()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from simulator.kernel import Us
 from simulator.randomness import Streams
 from simulator.scenario.rates import RateSpec, Surroundings
-from simulator.scenario.workloads import ConsumerSpec, KafkaSpec, WorkloadSpec
+from simulator.scenario.workloads import ConsumerSpec, KafkaSpec, RequestsSpec, WorkloadSpec
 from simulator.series import Recorder
 from simulator.workloads.cpu import CpuLoad
 from simulator.workloads.groups import GroupTimings
@@ -15,6 +15,7 @@ from simulator.workloads.kafka import KafkaTopic, TopicSettings
 from simulator.workloads.ports import Member
 from simulator.workloads.queues import RETURNS_AFTER_US, Queue
 from simulator.workloads.rates import Arrivals, zipf
+from simulator.workloads.requests import RequestLoad, Requests
 
 KIP848_HEARTBEAT_US = 5_000_000
 CLASSIC_HEARTBEAT_US = 3_000_000
@@ -26,10 +27,13 @@ class Builder:
     def __init__(self, recorder: Recorder, streams: Streams, around: Surroundings) -> None:
         self._recorder, self._streams, self._around = recorder, streams, around
 
-    def build(self, name: str, spec: WorkloadSpec) -> KafkaTopic | Queue | CpuLoad:
+    def build(self, name: str, spec: WorkloadSpec) -> KafkaTopic | Queue | RequestLoad | CpuLoad:
         """The workload of that name."""
         if spec.cpu is not None:
             return CpuLoad(name, self._recorder, self._arrivals(name, spec.cpu.cores, [1.0]))
+        if spec.requests is not None:
+            arrivals = self._arrivals(name, spec.requests.rate, [1.0])
+            return RequestLoad(name, self._recorder, _requests(spec.requests), arrivals)
         consumer = spec.consumer or ConsumerSpec.model_validate({"rate": 0})
         rate, starts = self._rate_of(name, consumer), self._start_of(name, consumer)
         core_s = consumer.cpu_ms / 1000
@@ -44,7 +48,7 @@ class Builder:
                 starts_after_us=starts,
                 core_s_per_message=core_s,
             )
-        assert spec.queue is not None, "one of the three"  # noqa: S101
+        assert spec.queue is not None, "one of the four"  # noqa: S101
         returns_after_us = RETURNS_AFTER_US[spec.queue.type]
         if spec.queue.returns_after is not None:
             returns_after_us = spec.queue.returns_after
@@ -88,4 +92,17 @@ def _topic(spec: KafkaSpec) -> TopicSettings:
         timings=GroupTimings(spec.session_timeout, heartbeat_us, spec.initial_delay),
         commit_us=spec.commit,
         retention_us=spec.retention,
+    )
+
+
+def _requests(spec: RequestsSpec) -> Requests:
+    return Requests(
+        cpu_s=spec.cpu_ms / 1000,
+        wait_s=spec.wait_ms / 1000,
+        concurrency=spec.concurrency,
+        timeout_us=spec.timeout,
+        retries=spec.retries,
+        connections=float(spec.connections),
+        keepalive_us=spec.keepalive,
+        endpoint_lag_us=spec.endpoint_lag,
     )

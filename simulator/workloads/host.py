@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from prism_operator.api.meta import DEPLOYMENT, POD, REPLICA_SET, Json, ReadOnlyJson, Ref, uid_of
 from prism_operator.api.quantities import parse_quantity
@@ -21,6 +22,9 @@ from simulator.workloads.cpu import CpuLoad
 from simulator.workloads.kafka import KafkaTopic
 from simulator.workloads.ports import Member
 from simulator.workloads.queues import Queue
+from simulator.workloads.requests import RequestLoad
+
+Work: TypeAlias = KafkaTopic | Queue | RequestLoad | CpuLoad
 
 
 class Workloads:
@@ -39,15 +43,19 @@ class Workloads:
         self._kernel, self._cache, self._started_us = kernel, cache, started_us
         self._around = around
         self._uses_cpu = any(
-            spec.cpu or (spec.consumer and spec.consumer.cpu_ms) for spec in specs.values()
+            spec.cpu
+            or (spec.requests and spec.requests.cpu_ms)
+            or (spec.consumer and spec.consumer.cpu_ms)
+            for spec in specs.values()
         )
-        self._all: dict[str, KafkaTopic | Queue | CpuLoad] = {}
+        self._all: dict[str, Work] = {}
         self._topics: dict[str, KafkaTopic] = {}  # by topic/group
         self._queues: dict[tuple[str, str], Queue] = {}  # by kind of trigger and name
-        self._of: dict[Ref, list[KafkaTopic | Queue | CpuLoad]] = {}  # by Deployment
+        self._of: dict[Ref, list[Work]] = {}  # by Deployment
         self._deployment_of: dict[str, Ref] = {}  # by the uid of a ReplicaSet
         self._members: dict[str, tuple[Ref, Member]] = {}  # pods that are ready, by uid
         self._cut_off: set[str] = set()  # those of them on a node that is
+        self._stopping: dict[str, Ref] = {}  # pods that were told to stop, with their Deployment
         self._replicas: dict[Ref, list[tuple[Series, Series]]] = {}
         for name, spec in sorted(specs.items()):
             both = (
@@ -75,6 +83,10 @@ class Workloads:
         if isinstance(work, CpuLoad):
             if action.cores is not None:
                 work.demand(action.cores.rate(self._around), now_us)
+            return
+        if isinstance(work, RequestLoad):
+            if action.requests is not None:
+                work.ask(action.requests.rate(self._around), now_us)
             return
         if action.produce is not None:
             work.produce(action.produce.rate(self._around), now_us)
@@ -106,9 +118,16 @@ class Workloads:
             self._join(uid)
         elif not works and known is not None:
             deployment, _ = known
-            self._leave(uid, abrupt=pod is None or not is_deleting(pod))
+            abrupt = pod is None or not is_deleting(pod)
+            self._leave(uid, abrupt=abrupt)
+            if not abrupt:
+                self._stopping[uid] = deployment
             del self._members[uid]
             self._cut_off.discard(uid)
+        elif pod is None and uid in self._stopping:
+            for work in self._of[self._stopping.pop(uid)]:
+                work.left(uid, self._kernel.now_us, abrupt=False)
+            return
         else:
             return
         ready = sum(d == deployment for d, _ in self._members.values())
@@ -120,7 +139,11 @@ class Workloads:
         for uid, (_, member) in sorted(self._members.items()):
             if member.node == name and uid not in self._cut_off:
                 self._cut_off.add(uid)
-                self._leave(uid, abrupt=True)
+                for work in self._of[self._members[uid][0]]:
+                    if isinstance(work, RequestLoad):
+                        work.cut_off(uid, self._kernel.now_us)
+                    else:
+                        work.left(uid, self._kernel.now_us, abrupt=True)
 
     def node_back(self, name: str) -> None:
         """A node is back: those of its pods that counted as ready all the time work again."""
@@ -157,6 +180,11 @@ class Workloads:
     def topics(self) -> Sequence[KafkaTopic]:
         """The Kafka topics, by topic and group."""
         return [topic for _, topic in sorted(self._topics.items())]
+
+    @property
+    def requests(self) -> Sequence[RequestLoad]:
+        """The requests of clients, by name."""
+        return [work for _, work in sorted(self._all.items()) if isinstance(work, RequestLoad)]
 
     # Broker
 

@@ -222,7 +222,7 @@ def test_cpu_is_known_only_after_two_looks_of_metrics_server() -> None:
     ("change", "complaint"),
     [
         ({"load": {"of": "other", "add": 1}}, '"other" is no workload (there are: jobs)'),
-        ({"load": {"of": "jobs", "cores": 1}}, "cores are for workloads with cpu"),
+        ({"load": {"of": "jobs", "cores": 1}}, 'load: this is for cpu, "jobs" is messages'),
         ({"load": {"of": "jobs"}}, "expected exactly one of produce, add"),
     ],
 )

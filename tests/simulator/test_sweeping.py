@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from simulator.cli import app
 from simulator.experiments.ledger import FILE, Ledger
-from simulator.experiments.measures import flaps
 from simulator.experiments.requests import read_sweep
 from simulator.experiments.runs import Run, dask, local
 from simulator.experiments.sweeping import Estimate, Swept, front, markdown, sweep
@@ -19,6 +18,7 @@ from simulator.inputs import BadInputError
 from simulator.kernel import SECOND_US
 from simulator.scenario.settings import Objective
 from simulator.series import Series
+from simulator.sums import flaps
 from tests.simulator.test_comparing import a_file
 
 MINUTE_US = 60 * SECOND_US
