@@ -22,6 +22,7 @@ from simulator.apiserver.types import Catalog, Kind
 from simulator.autoscaling.keda.crds import keda_crds
 from simulator.autoscaling.keda.operator import KedaOperator
 from simulator.autoscaling.metrics import ClusterMetrics
+from simulator.autoscaling.prometheus import Prometheus, Query
 from simulator.backends import SimulatedBackends
 from simulator.checkers import all_checkers
 from simulator.checkers.cost import CostIsNodeHours
@@ -246,10 +247,11 @@ class Simulation:
             self._streams,
             self._loaded.surroundings,
         )
-        self.keda = KedaOperator(self._world("keda-operator"), self.workloads)
+        self.prometheus = self._build_prometheus()
+        self.keda = KedaOperator(self._world("keda-operator"), self.workloads, self.prometheus)
         self._hpas = PodAutoscalers(
             self._world(CONTROLLER_MANAGER, "horizontal-pod-autoscaler"),
-            ClusterMetrics(self.workloads, self.keda),
+            ClusterMetrics(self.workloads, self.keda, self.prometheus),
             spec.hpa_sync,
         )
         steps = {"horizontal-pod-autoscaler": self._hpas.step, "keda-operator": self.keda.step}
@@ -262,10 +264,31 @@ class Simulation:
         )
         self._work = Component(self.kernel, Phase.NODE, "workloads", self._advance_workloads)
         self._scraping = Component(self.kernel, Phase.NODE, "metrics-server", self._scrape)
-        if self.workloads.uses_cpu:
+        if self.workloads.is_measured:
             offset_us = self._streams.stream("metrics-server").randrange(spec.metrics_resolution)
             self._scraping.wake_at(offset_us)
         self._work.wake()
+
+    def _build_prometheus(self) -> Prometheus | None:
+        spec = self.scenario.cluster.autoscaling.prometheus
+        if spec is None:
+            return None
+        queries = {
+            text: Query(q.series or str(q.rate), q.window if q.rate else None)
+            for text, q in spec.queries.items()
+        }
+        prometheus = Prometheus(
+            self.kernel,
+            self.workloads,
+            self.recorder,
+            queries,
+            scrape_us=spec.scrape,
+            window_us=spec.window,
+            started_us=self._started_us,
+        )
+        scraping = Component(self.kernel, Phase.NODE, "prometheus", prometheus.scrape)
+        scraping.wake_at(self._streams.stream("prometheus").randrange(spec.scrape))
+        return prometheus
 
     def _since_start(self, step: Callable[[], Us | None]) -> Us | None:
         """A step that answers in time since 1970, in time since the simulation began."""
@@ -394,6 +417,10 @@ class Simulation:
         if event.keda is not None:
             self.keda.is_down = event.keda == "down"
             self._keda.wake()
+        if event.metrics_server is not None:
+            self.workloads.metrics_server_is_down = event.metrics_server == "down"
+        if event.prometheus is not None and self.prometheus is not None:
+            self.prometheus.is_down = event.prometheus == "down"
 
     def _operator(self, replica: int) -> OperatorProcess:
         if replica >= len(self.operators):

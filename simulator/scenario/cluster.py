@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from simulator.scenario.values import Duration, Quantity, Strict, TimeSpan, fixed, shown
+from simulator.scenario.values import (
+    Duration,
+    Quantity,
+    Strict,
+    TimeSpan,
+    exactly_one,
+    fixed,
+    shown,
+)
 
 
 class ClockSpec(Strict):
@@ -168,8 +176,32 @@ class ReactionSpec(Strict):
     operator: Duration = 10_000
 
 
+class QuerySpec(Strict):
+    """What a PromQL query of a trigger asks for: a recorded number, or the rate of one."""
+
+    series: str | None = None
+    rate: str | None = None
+    window: Duration = 120_000_000
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> QuerySpec:
+        exactly_one(self, ("series", "rate"))
+        return self
+
+
+class PrometheusSpec(Strict):
+    """A Prometheus with its adapter: how often it scrapes, over what its adapter takes rates.
+
+    The defaults are those of kube-prometheus-stack and of the adapter's walkthrough.
+    """
+
+    scrape: Duration = Field(default=30_000_000, gt=0)
+    window: Duration = Field(default=120_000_000, gt=0)
+    queries: dict[str, QuerySpec] = Field(default_factory=dict)
+
+
 class AutoscalingSpec(Strict):
-    """How often the autoscalers look, and whether KEDA is installed.
+    """How often the autoscalers look, and whether KEDA and Prometheus are installed.
 
     The defaults are those of kube-controller-manager and of metrics-server.
     """
@@ -177,6 +209,7 @@ class AutoscalingSpec(Strict):
     keda: bool = False
     hpa_sync: Duration = 15_000_000
     metrics_resolution: Duration = 15_000_000
+    prometheus: PrometheusSpec | None = None
 
 
 class NodesSpec(Strict):

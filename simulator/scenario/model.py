@@ -70,6 +70,13 @@ class Scenario(Strict):
         return timeline
 
     @model_validator(mode="after")
+    def _prometheus_exists(self) -> Scenario:
+        used = any(event.prometheus for event in self.timeline)
+        if used and self.cluster.autoscaling.prometheus is None:
+            raise ValueError("timeline: there is no cluster.autoscaling.prometheus")
+        return self
+
+    @model_validator(mode="after")
     def _params_exist(self) -> Scenario:
         used = [(f'variant "{v}"', name) for v, values in self.variants.items() for name in values]
         used += [("sweep.vary", name) for name in (self.sweep.vary if self.sweep else ())]

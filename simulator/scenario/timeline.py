@@ -154,6 +154,8 @@ _ACTIONS = (
     "api_server",
     "load",
     "keda",
+    "metrics_server",
+    "prometheus",
     "backend",
 )
 
@@ -183,6 +185,8 @@ class Event(Strict):
     api_server: ApiServerAction | None = None
     load: LoadAction | None = None
     keda: Literal["down", "up"] | None = None
+    metrics_server: Literal["down", "up"] | None = None
+    prometheus: Literal["down", "up"] | None = None
     backend: BackendAction | None = None
 
     @field_validator("cordon", "uncordon", "drain", "spot_interruption", mode="before")

@@ -9,7 +9,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from prism_operator.api.meta import DEPLOYMENT, Ref
 from simulator.scenario.rates import ZERO, Course, PerSecond, RateSpec
-from simulator.scenario.values import Duration, Strict, Target, TimeSpan, exactly_one, fixed
+from simulator.scenario.values import (
+    Duration,
+    Quantity,
+    Strict,
+    Target,
+    TimeSpan,
+    exactly_one,
+    fixed,
+)
 
 
 class SkewSpec(Strict):
@@ -102,7 +110,8 @@ class RequestsSpec(Strict):
     A pod works on ``concurrency`` of them at a time; each takes ``cpuMs`` of CPU and ``waitMs`` for
     others in the mean. Clients give up after ``timeout`` and try again ``retries`` times. They
     choose a pod for each request, or keep ``connections`` which last for ``keepalive`` in the mean.
-    ``endpointLag``: from a pod's readiness, or its end, to clients that know of it.
+    ``endpointLag``: from a pod's readiness, or its end, to clients that know of it. Pods expose a
+    ``counter`` of requests and a ``gauge`` of connections to Prometheus.
     """
 
     rate: Course
@@ -114,6 +123,8 @@ class RequestsSpec(Strict):
     keepalive: Duration = 0
     connections: int = Field(default=100, ge=1)
     endpoint_lag: Duration = 1_000_000
+    counter: str = Field(default="http_requests_total", pattern="_total$")
+    gauge: str = "http_connections"
 
     @model_validator(mode="after")
     def _takes_time(self) -> RequestsSpec:
@@ -128,7 +139,7 @@ class WorkloadSpec(Strict):
     """Work for the pods of ``target``: a PrismPattern or a Deployment.
 
     Messages of a ``kafka`` topic or another ``queue``, which are produced and consumed;
-    ``requests`` of clients; or ``cpu``.
+    ``requests`` of clients; or ``cpu``. ``memory`` is beside any of them.
     """
 
     target: Target
@@ -138,6 +149,7 @@ class WorkloadSpec(Strict):
     consumer: ConsumerSpec | None = None
     requests: RequestsSpec | None = None
     cpu: CpuSpec | None = None
+    memory: MemorySpec | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> WorkloadSpec:
@@ -171,6 +183,13 @@ class WorkloadSpec(Strict):
         """Everything in it that has a course over time."""
         asked = [self.cpu.cores] if self.cpu else [self.requests.rate] if self.requests else []
         return (self.produce, *asked)
+
+
+class MemorySpec(Strict):
+    """What a ready pod holds: ``base``, and so much for each connection of its requests."""
+
+    base: Quantity
+    per_connection: Quantity = "0"
 
 
 class CpuSpec(Strict):

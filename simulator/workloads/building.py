@@ -105,4 +105,6 @@ def _requests(spec: RequestsSpec) -> Requests:
         connections=float(spec.connections),
         keepalive_us=spec.keepalive,
         endpoint_lag_us=spec.endpoint_lag,
+        counter=spec.counter,
+        gauge=spec.gauge,
     )

@@ -69,11 +69,6 @@ class CpuLoad:
         """See ``Workload``."""
         return self._used_core_s.get(uid, 0.0)
 
-    def memory_bytes(self, uid: str) -> int:
-        """See ``Workload``; not modelled."""
-        del uid
-        return 0
-
     def pod_metrics(self, uid: str) -> Mapping[str, float]:
         """See ``Workload``; none."""
         del uid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from prism_operator.api.meta import DEPLOYMENT, POD, REPLICA_SET, Json, ReadOnlyJson, Ref, uid_of
@@ -42,8 +42,9 @@ class Workloads:
     ) -> None:
         self._kernel, self._cache, self._started_us = kernel, cache, started_us
         self._around = around
-        self._uses_cpu = any(
+        self._is_measured = any(
             spec.cpu
+            or spec.memory
             or (spec.requests and spec.requests.cpu_ms)
             or (spec.consumer and spec.consumer.cpu_ms)
             for spec in specs.values()
@@ -63,8 +64,10 @@ class Workloads:
                 recorder.series(f"{name}.ready", "pods"),
             )
             self._replicas.setdefault(spec.deployment, []).append(both)
+        self._memory = {name: spec.memory for name, spec in specs.items() if spec.memory}
         self._scraped: dict[str, tuple[Us, float]] = {}
-        self._samples: dict[str, Sample] = {}
+        self._samples: dict[tuple[str, str], Sample] = {}  # by pod and resource
+        self.metrics_server_is_down = False
         builder = Builder(recorder, streams, around)
         for name, spec in sorted(specs.items()):
             work = self._all[name] = builder.build(name, spec)
@@ -210,6 +213,9 @@ class Workloads:
         """What metrics-server does once in its resolution: CPU used since it last looked."""
         now_us = self._kernel.now_us
         scraped: dict[str, tuple[Us, float]] = {}
+        if self.metrics_server_is_down:
+            self._scraped, self._samples = {}, {}
+            return
         for deployment, loads in sorted(self._of.items(), key=lambda item: item[0]):
             for load in loads:
                 load.advance(now_us)
@@ -220,18 +226,38 @@ class Workloads:
                 if before is not None:
                     window_us = now_us - before[0]
                     milli = round((used - before[1]) * 1000 * SECOND_US / window_us)
-                    self._samples[uid] = Sample(milli, self._started_us + now_us, window_us)
+                    at_us = self._started_us + now_us
+                    self._samples[uid, "cpu"] = Sample(milli, at_us, window_us)
+                    held = sum(self._memory_bytes(load, uid) for load in loads)
+                    self._samples[uid, "memory"] = Sample(held * 1000, at_us, window_us)
         self._scraped = scraped
-        self._samples = {uid: s for uid, s in self._samples.items() if uid in scraped}
+        self._samples = {key: s for key, s in self._samples.items() if key[0] in scraped}
+
+    def _memory_bytes(self, work: Work, uid: str) -> int:
+        spec = self._memory.get(work.name)
+        if spec is None:
+            return 0
+        connections = work.connections(uid) if isinstance(work, RequestLoad) else 0.0
+        each = float(parse_quantity(spec.per_connection))
+        return int(parse_quantity(spec.base)) + round(connections * each)
 
     def resource(self, pod_uid: str, name: str) -> Sample | None:
-        """See ``MetricsApi``; only ``cpu`` is modelled."""
-        return self._samples.get(pod_uid) if name == "cpu" else None
+        """See ``MetricsApi``: ``cpu``, and ``memory`` where a workload says what pods hold."""
+        return self._samples.get((pod_uid, name))
+
+    def pod_metrics(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """What each pod that works exposes to Prometheus, by its uid."""
+        for work in self._all.values():
+            work.advance(self._kernel.now_us)
+        for uid, (deployment, _) in sorted(self._members.items()):
+            if uid not in self._cut_off:
+                for work in self._of[deployment]:
+                    yield uid, work.pod_metrics(uid)
 
     @property
-    def uses_cpu(self) -> bool:
+    def is_measured(self) -> bool:
         """Whether there is anything for metrics-server to see."""
-        return self._uses_cpu
+        return self._is_measured
 
     def _deployment(self, pod: Json) -> Ref:
         owner = owner_ref(pod, REPLICA_SET)

@@ -399,11 +399,6 @@ class KafkaTopic:
         consumer = self._consumers.get(self._ids.get(uid, ""))
         return consumer.uses_core_s if consumer else 0.0
 
-    def memory_bytes(self, uid: str) -> int:
-        """See ``Workload``; not modelled."""
-        del uid
-        return 0
-
     def pod_metrics(self, uid: str) -> Mapping[str, float]:
         """See ``Workload``; none."""
         del uid

@@ -45,9 +45,6 @@ class Workload(Protocol):
     def cpu_core_s(self, uid: str) -> float:
         """CPU time the pod has used since it joined: a counter."""
 
-    def memory_bytes(self, uid: str) -> int:
-        """Memory the pod uses now."""
-
     def pod_metrics(self, uid: str) -> Mapping[str, float]:
         """What the pod exposes to Prometheus: gauges and counters (``…_total``) by name."""
 

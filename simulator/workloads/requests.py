@@ -43,6 +43,8 @@ class Requests:
     connections: float = 100.0
     keepalive_us: Us = 0
     endpoint_lag_us: Us = SECOND_US
+    counter: str = "http_requests_total"
+    gauge: str = "http_connections"
 
 
 @dataclass(slots=True)
@@ -391,17 +393,17 @@ class RequestLoad:
         """See ``Workload``."""
         return self._used_core_s.get(uid, 0.0)
 
-    def memory_bytes(self, uid: str) -> int:
-        """See ``Workload``; not modelled."""
-        del uid
-        return 0
+    def connections(self, uid: str) -> float:
+        """How many connections a pod has."""
+        pod = self._pods.get(uid)
+        return pod.connections if pod is not None else 0.0
 
     def pod_metrics(self, uid: str) -> Mapping[str, float]:
-        """See ``Workload``: ``http_requests_total`` and ``http_connections``."""
+        """See ``Workload``: a counter of requests answered, and a gauge of connections."""
         pod = self._pods.get(uid)
         if pod is None:
             return {}
-        return {"http_requests_total": pod.served, "http_connections": pod.connections}
+        return {self._how.counter: pod.served, self._how.gauge: pod.connections}
 
     def _record(self) -> None:
         now, cell = int(self._now), self._cell

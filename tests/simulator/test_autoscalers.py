@@ -182,12 +182,12 @@ def test_pods_work_at_their_rate_and_one_for_each_partition() -> None:
 def test_a_trigger_without_a_model_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     worker = (SCENARIOS / "manifests" / "keda-worker.yaml").read_text()
-    (tmp_path / "manifests" / "keda-worker.yaml").write_text(worker.replace("kafka", "cron"))
+    (tmp_path / "manifests" / "keda-worker.yaml").write_text(worker.replace("kafka", "mysql"))
     (tmp_path / "s.yaml").write_text((SCENARIOS / "keda-kafka-timeline.yaml").read_text())
 
     with pytest.raises(BadInputError) as raised:
         load(tmp_path / "s.yaml")
-    assert 'keda-worker.yaml:26:7: trigger type "cron" is not modelled' in str(raised.value)
+    assert 'keda-worker.yaml:26:7: trigger type "mysql" is not modelled' in str(raised.value)
 
 
 def test_cpu_is_known_only_after_two_looks_of_metrics_server() -> None:

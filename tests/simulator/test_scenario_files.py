@@ -74,7 +74,8 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
         ("expect:", "timeline: [{at: 1s}]\nexpect:",
          "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
           "rolloutRestart, nodeLoss, cordon, uncordon, drain, evict, spotInterruption, drought, "
-          "operatorCrash, operatorRestart, apiServer, load, keda, backend; got none"),
+          "operatorCrash, operatorRestart, apiServer, load, keda, metricsServer, prometheus, "
+          "backend; got none"),
         ("expect:", "manifests: [gone.yaml]\nexpect:",
          's.yaml:6:13: manifest "gone.yaml" does not exist'),
         ("question: Is this read?", "question: [",

@@ -7,6 +7,7 @@ What they decide is in the modules beside this one. A scale loop looks when it s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING
 
@@ -23,11 +24,13 @@ from prism_operator.api.meta import (
 from prism_operator.api.quantities import parse_quantity
 from prism_operator.ports import Reason
 from simulator.autoscaling.keda.controller import NAME_LABEL, Applied, ScaledObjectController
+from simulator.autoscaling.keda.cron import Cron
 from simulator.autoscaling.keda.executor import Polled, Seen, refused, request_scale, written
 from simulator.autoscaling.keda.fallback import MetricError, MetricTarget, answer
 from simulator.autoscaling.keda.kafka import BrokerError, KafkaConfig, KafkaTrigger
-from simulator.autoscaling.keda.metadata import MetadataError
+from simulator.autoscaling.keda.metadata import MetadataError, flag, number, required
 from simulator.autoscaling.keda.triggers import QUEUES, RESOURCES, external_metric, sees_held
+from simulator.autoscaling.prometheus import Prometheus
 from simulator.cluster.api import ApiWorld
 from simulator.controllers.objects import (
     annotations_of,
@@ -52,7 +55,7 @@ class _Trigger:
     """An external trigger: its metric, and how it is looked up."""
 
     target: MetricTarget
-    look: Callable[[], tuple[int, bool]]  # value and whether it is active; raises BrokerError
+    look: Callable[[], tuple[int, bool]]  # thousandths, and whether active; raises BrokerError
 
 
 @dataclass(slots=True)
@@ -68,8 +71,10 @@ class _Held:
 class KedaOperator:
     """KEDA as a whole; while it ``is_down`` it neither scales nor answers for metrics."""
 
-    def __init__(self, world: ApiWorld, broker: Broker) -> None:
-        self._world, self._broker = world, broker
+    def __init__(
+        self, world: ApiWorld, broker: Broker, prometheus: Prometheus | None = None
+    ) -> None:
+        self._world, self._broker, self._prometheus = world, broker, prometheus
         self._held: dict[Ref, _Held] = {}
         self._dirty: set[Ref] = set()
         self.is_down = False
@@ -272,11 +277,8 @@ class KedaOperator:
     def _answer(self, obj: Json, held: _Held, trigger: _Trigger) -> tuple[int | None, bool]:
         """The metric in thousandths, None if there is none, and whether the trigger is active."""
         value_milli, is_active = None, False
-        try:
-            value, is_active = trigger.look()
-            value_milli = value * 1000
-        except BrokerError:
-            pass
+        with suppress(BrokerError):
+            value_milli, is_active = trigger.look()
         target = self._world.get(
             Ref(DEPLOYMENT, obj["metadata"]["namespace"], obj["spec"]["scaleTargetRef"]["name"])
         )
@@ -321,9 +323,14 @@ class KedaOperator:
 
             def kafka() -> tuple[int, bool]:
                 lag = trigger.look(self._broker.partitions(config.topic, config.group))
-                return lag.value, lag.is_active
+                return lag.value * 1000, lag.is_active
 
             return kafka
+        if type_ == "cron":
+            cron = Cron.parse(metadata)
+            return lambda: cron.look(self._world.unix_us())
+        if type_ == "prometheus":
+            return self._query(metadata)
         if type_ not in QUEUES:
             raise MetadataError("type", f'"{type_}" has no model in scenarios')
         keys, activation_key = QUEUES[type_]
@@ -332,9 +339,30 @@ class KedaOperator:
 
         def queue() -> tuple[int, bool]:
             depth = self._broker.depth(type_, name, held=held)
-            return depth, depth > activation
+            return depth * 1000, depth > activation
 
         return queue
+
+    def _query(self, metadata: Mapping[str, str]) -> Callable[[], tuple[int, bool]]:
+        text, prometheus = required(metadata, "query"), self._prometheus
+        if prometheus is None or not prometheus.has_query(text):
+            raise MetadataError(
+                "query",
+                f'"{text}" is not in cluster.autoscaling.prometheus.queries: say there what it '
+                "answers",
+            )
+        activation = number(metadata, "activationThreshold", 0)
+        ignores = flag(metadata, "ignoreNullValues", default=True)
+
+        def query() -> tuple[int, bool]:
+            value = prometheus.answer(text)
+            if value is None:
+                if not ignores:
+                    raise BrokerError("the query has no result")
+                value = 0.0
+            return round(value * 1000), value > activation
+
+        return query
 
     def _write_status(self, ref: Ref, held: _Held) -> None:
         obj = self._world.get(ref)

@@ -31,7 +31,7 @@ QUEUES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "redis": (("listName",), "activationListLength"),
 }
 # What a scenario can play; of the others only the metric is known.
-MODELLED: Final = tuple(sorted((*QUEUES, *RESOURCES, "kafka")))
+MODELLED: Final = tuple(sorted((*QUEUES, *RESOURCES, "cron", "kafka", "prometheus")))
 
 # Name of the metric without the trigger's index, and the target.
 _Read: TypeAlias = Callable[[Mapping[str, str], str], tuple[str, float]]
