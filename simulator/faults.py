@@ -22,6 +22,7 @@ from prism_operator.ports import (
     WatchEvent,
     Writer,
 )
+from simulator.kernel import Us
 
 
 class Fault(StrEnum):
@@ -31,6 +32,7 @@ class Fault(StrEnum):
     THROTTLED = "throttled"  # 429
     UNAVAILABLE = "unavailable"  # 503
     CONFLICT = "conflict"  # 409 for what changes an object
+    SLOW = "slow"  # calls take long, one after the other
     LOST = "lost"  # writes are done, but no answer comes
     STALE = "stale"  # watches tell late
     SILENT = "silent"  # watches tell nothing, and end
@@ -60,6 +62,7 @@ class Upset:
     fault: Fault
     share: float = 1.0
     retry_after_s: float | None = None
+    latency_us: Us = 0
 
 
 class Faults:
@@ -69,6 +72,12 @@ class Faults:
         self._stream = stream
         self._upsets: list[Upset] = []
         self._watches: list[_Watch] = []
+        self._waits_us: Us = 0
+
+    def waited_us(self) -> Us:
+        """How long the calls took since this was asked last."""
+        waits_us, self._waits_us = self._waits_us, 0
+        return waits_us
 
     @property
     def active(self) -> bool:
@@ -93,6 +102,8 @@ class Faults:
 
     def struck(self, *faults: Fault) -> Failed | None:
         """What becomes of one call, of these possibilities."""
+        if Fault.DOWN in faults:  # the call as a whole, not its answer
+            self._waits_us += sum(upset.latency_us for upset in self._upsets)
         for upset in self._upsets:
             if upset.fault in faults and self._stream.random() < upset.share:
                 reason, message = _FAILURES[upset.fault]

@@ -107,6 +107,7 @@ class OperatorProcess:
         self._restart_after_us: Us | None = None
         self._faults = Faults(streams.stream("faults", self.name))
         self._recovers_until: Us = 0
+        self._busy_until: Us = 0  # it waits for an answer
 
     @property
     def writes(self) -> int:
@@ -149,6 +150,7 @@ class OperatorProcess:
         if self._operator is not None:
             return
         self._generation += 1
+        self._busy_until = 0
         identity = f"{self.name}-{self._generation}"
         reader, writer = _ports(self._server, self._via)
         self._writer = WatchedWriter(writer)
@@ -192,12 +194,18 @@ class OperatorProcess:
 
     def _step(self) -> Us | None:
         assert self._operator is not None, "a component steps only while its process runs"  # noqa: S101
+        if self._kernel.now_us < self._busy_until:
+            return self._busy_until
         try:
             due_s = self._operator.step()
         except KilledError:
             self._killed()
             return None
-        return None if due_s is None else max(self._kernel.now_us + 1, _up(due_s))
+        now_us, waited_us = self._kernel.now_us, self._faults.waited_us()
+        if waited_us:
+            self._busy_until = now_us + waited_us
+            return self._busy_until
+        return None if due_s is None else max(now_us + 1, _up(due_s))
 
     def _killed(self) -> None:
         if self._operator is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import perf_counter
@@ -31,6 +31,7 @@ from simulator.checkers.requests import RequestsConserved
 from simulator.clock import VirtualClock
 from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
 from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
+from simulator.cluster.limits import ClientLimit
 from simulator.cluster.nodes import Machine
 from simulator.controllers.deployment import DeploymentController
 from simulator.controllers.disruption import DisruptionController
@@ -39,7 +40,7 @@ from simulator.controllers.nodelifecycle import NodeLifecycle
 from simulator.controllers.objects import is_true
 from simulator.controllers.podautoscaler import PodAutoscalers
 from simulator.controllers.replicaset import ReplicaSetController
-from simulator.controllers.world import Change
+from simulator.controllers.world import Change, SyncLoop
 from simulator.expectations import Counters, Judges, described
 from simulator.infrastructure import Infrastructure
 from simulator.inputs import BadInputError
@@ -47,6 +48,7 @@ from simulator.kernel import SECOND_US, Component, Kernel, LivelockError, Phase,
 from simulator.operators import OperatorProcess
 from simulator.randomness import Streams
 from simulator.scenario import LoadedScenario
+from simulator.scenario.cluster import UNLIMITED, ClientSpec
 from simulator.scenario.timeline import Event
 from simulator.scheduling.scheduler import Scheduler
 from simulator.series import Recorder
@@ -54,6 +56,7 @@ from simulator.trace import Trace
 from simulator.user import User
 from simulator.workloads.host import Workloads
 
+SCHEDULER = "default-scheduler"
 CONTROLLER_MANAGER = "kube-controller-manager"
 LEASE_NAMESPACE = "prism-system"
 SYNCS_PER_INSTANT_MAX = 100_000
@@ -174,14 +177,14 @@ class Simulation:
 
     def _build_control_plane(self) -> None:
         cluster = self.scenario.cluster
-        self._sync_loops = (
-            DeploymentController(self._world(CONTROLLER_MANAGER, "deployment-controller")),
-            ReplicaSetController(self._world(CONTROLLER_MANAGER, "replicaset-controller")),
-            DisruptionController(self._world(CONTROLLER_MANAGER, "controllermanager")),
-            EndpointsController(
-                self._world(CONTROLLER_MANAGER, "endpoint-slice-controller"), ENDPOINT_SLICE
-            ),
-        )
+        loops: Mapping[str, Callable[[ApiWorld], SyncLoop]] = {
+            "deployment-controller": DeploymentController,
+            "replicaset-controller": ReplicaSetController,
+            "controllermanager": DisruptionController,
+            "endpoint-slice-controller": partial(EndpointsController, resource=ENDPOINT_SLICE),
+        }
+        worlds = {n: self._world(CONTROLLER_MANAGER, n, cluster.clients.controllers) for n in loops}
+        self._sync_loops = tuple((make(worlds[name]), worlds[name]) for name, make in loops.items())
         self._node_lifecycle = NodeLifecycle(
             self._world(CONTROLLER_MANAGER, "node-controller"),
             self.cache.pods_on,
@@ -198,7 +201,7 @@ class Simulation:
             cluster.reaction.controllers,
         )
         self._scheduler = Scheduler(
-            self._world("default-scheduler"),
+            self._world(SCHEDULER, client=cluster.clients.scheduler),
             self._streams.stream("kube-scheduler", "preemption").randrange,
         )
         self._scheduling = Component(
@@ -337,8 +340,12 @@ class Simulation:
             self.kernel.at(event.at, Phase.SCENARIO, key, partial(self._happen, event))
         self.kernel.at(self.scenario.duration, Phase.CHECK, "", self._check)
 
-    def _world(self, manager: str, reporter: str = "") -> ApiWorld:
-        return ApiWorld(self.server, self.cache, self.clock, manager, reporter)
+    def _world(self, manager: str, reporter: str = "", client: ClientSpec = UNLIMITED) -> ApiWorld:
+        limit = ClientLimit(self.clock.unix_us, client.qps, client.burst)
+        apart = manager == SCHEDULER  # it has a client of its own for Events
+        return ApiWorld(
+            self.server, self.cache, self.clock, manager, reporter, limit, events_apart=apart
+        )
 
     # Running
 
@@ -442,7 +449,7 @@ class Simulation:
         self.trace.record_change(now, change)
         for checker in self._checkers:
             self._note(checker.name, checker.changed(change, now))
-        for loop in self._sync_loops:
+        for loop, _ in self._sync_loops:
             loop.changed(change)
         self._node_lifecycle.changed(change)
         self._manager.wake()
@@ -462,7 +469,7 @@ class Simulation:
         """kube-controller-manager: every queue until nothing is left to do at this instant."""
         syncs = 0
         while (
-            any(loop.sync_next() for loop in self._sync_loops)
+            any(w.free_at() is None and loop.sync_next() for loop, w in self._sync_loops)
             or self._garbage.step()
             or self._namespaces.step()
         ):
@@ -473,9 +480,10 @@ class Simulation:
                 )
         dues = [self._node_lifecycle.step(self.kernel.now_us)]
         started = self.clock.unix_us() - self.kernel.now_us
-        for loop in self._sync_loops:
+        for loop, world in self._sync_loops:
             due = loop.queue.next_due_us()
-            dues.append(None if due is None else due - started)
+            if due is not None:
+                dues.append(max(due, world.free_at() or 0) - started)
         return min((due for due in dues if due is not None), default=None)
 
     def _evicted(self, ref: Ref) -> None:

@@ -23,6 +23,7 @@ from simulator.apiserver.request import Request
 from simulator.apiserver.server import ApiServer
 from simulator.apiserver.storage import Change as StoredChange
 from simulator.clock import VirtualClock
+from simulator.cluster.limits import ClientLimit
 from simulator.controllers.objects import micro_time, node_of
 from simulator.controllers.world import Change, RefusedError
 from simulator.kernel import SECOND_US, Us
@@ -130,7 +131,8 @@ class _Told:
 class ApiWorld:
     """``World`` of one component: reads from the shared cache, writes under its own name.
 
-    ``reporter`` is the name in its Events, where that is not the name of its process.
+    ``reporter`` is the name in its Events, where that is not the name of its process; ``limit``
+    that of its client, which those do not count for that ``events_apart`` are sent over another.
     """
 
     def __init__(
@@ -140,7 +142,11 @@ class ApiWorld:
         clock: VirtualClock,
         manager: str,
         reporter: str = "",
+        limit: ClientLimit | None = None,
+        *,
+        events_apart: bool = False,
     ) -> None:
+        self._limit, self._events_apart = limit, events_apart
         self._server, self._clock, self.cache = server, clock, cache
         self._manager, self._reporter = manager, reporter or manager
         self._events: dict[tuple[str, str, str], _Told] = {}
@@ -150,6 +156,10 @@ class ApiWorld:
     def unix_us(self) -> int:
         """See ``World``."""
         return self._clock.unix_us()
+
+    def free_at(self) -> Us | None:
+        """When its client may call again, since 1970; None: now."""
+        return None if self._limit is None else self._limit.free_at()
 
     def create(self, obj: Json) -> Json:
         """See ``World``."""
@@ -252,6 +262,9 @@ class ApiWorld:
         self.create(event)
 
     def _call(self, method: str, path: str, body: Json) -> Json:
+        is_event = body.get("kind") == EVENT.kind
+        if self._limit is not None and not (is_event and self._events_apart):
+            self._limit.take()
         query = {} if method == "DELETE" else {"fieldManager": self._manager}
         response = self._server.handle(
             Request(method, path, query=query, body=body, user=f"system:{self._manager}")

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from prism_operator.api.meta import Json, Ref, Resource
 from prism_operator.ports import Reason
+from simulator.controllers.workqueue import WorkQueue
 
 
 class RefusedError(Exception):
@@ -68,3 +69,15 @@ class World(Protocol):
         self, about: Json, type_: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
         """Records an Event about an object."""
+
+
+class SyncLoop(Protocol):
+    """A controller with a queue: told of every change, it syncs one key at a time."""
+
+    queue: WorkQueue[Ref]
+
+    def changed(self, change: Change) -> None:
+        """Queues what a change concerns."""
+
+    def sync_next(self) -> bool:
+        """Syncs the next queued key; False when none is ready."""

@@ -176,6 +176,27 @@ class ReactionSpec(Strict):
     operator: Duration = 10_000
 
 
+class ClientSpec(Strict):
+    """The rate limit of a component's API client; ``qps`` 0 is none."""
+
+    qps: float = Field(ge=0)
+    burst: int = Field(ge=1)
+
+
+UNLIMITED = ClientSpec(qps=0, burst=1)
+
+
+class ClientsSpec(Strict):
+    """The rate limits of API clients, of each controller its own. The defaults are theirs.
+
+    Source: ``--kube-api-qps`` and ``--kube-api-burst`` of kube-controller-manager, and
+    ``clientConnection`` of KubeSchedulerConfiguration.
+    """
+
+    controllers: ClientSpec = ClientSpec(qps=20, burst=30)
+    scheduler: ClientSpec = ClientSpec(qps=50, burst=100)
+
+
 class QuerySpec(Strict):
     """What a PromQL query of a trigger asks for: a recorded number, or the rate of one."""
 
@@ -245,6 +266,7 @@ class ClusterSpec(Strict):
     pools: dict[str, PoolSpec]
     pods: PodsSpec = Field(default_factory=PodsSpec)
     images: tuple[ImageSpec, ...] = ()
+    clients: ClientsSpec = Field(default_factory=ClientsSpec)
     reaction: ReactionSpec = Field(default_factory=ReactionSpec)
     autoscaling: AutoscalingSpec = Field(default_factory=AutoscalingSpec)
 

@@ -118,6 +118,7 @@ class ApiServerAction(Strict):
     for_: Duration = Field(alias="for")
     share: float = Field(default=1.0, gt=0, le=1)
     retry_after: Duration | None = None
+    latency: Duration = 0
     replica: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
@@ -127,13 +128,15 @@ class ApiServerAction(Strict):
             raise ValueError("retryAfter is for throttled and unavailable")
         if self.share < 1 and self.fault not in (*answers, Fault.CONFLICT, Fault.LOST):
             raise ValueError("share is for throttled, unavailable, conflict and lost")
+        if (self.fault is Fault.SLOW) != (self.latency > 0):
+            raise ValueError("expected a latency with the fault slow, and with no other")
         return self
 
     @property
     def upset(self) -> Upset:
         """What happens to the operators."""
         retry_after_s = None if self.retry_after is None else self.retry_after / SECOND_US
-        return Upset(self.fault, self.share, retry_after_s)
+        return Upset(self.fault, self.share, retry_after_s, self.latency)
 
 
 _ACTIONS = (

@@ -52,12 +52,16 @@ class Scheduler:
     def step(self) -> int | None:
         """Binds what can be bound, and says of the rest why it cannot; when to look again."""
         due = self._queue.flush(self._world.unix_us())
-        while (waiting := self._queue.pop(self._world.unix_us())) is not None:
+        while (free_at := self._world.free_at()) is None and (
+            waiting := self._queue.pop(self._world.unix_us())
+        ) is not None:
             pod = self._pods.get(waiting.ref, waiting.uid)
             if pod is not None and is_active(pod) and not node_of(pod):
                 self._schedule(pod, waiting)
                 due = self._queue.flush(self._world.unix_us())
-        return due
+        if free_at is None or not self._queue.is_ready:
+            return due
+        return free_at if due is None else min(due, free_at)
 
     def snapshot(self) -> Cluster:
         """The cluster as it is, to decide from; not to be changed."""

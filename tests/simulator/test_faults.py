@@ -30,7 +30,8 @@ def replicas(story: Story) -> int:
 @pytest.mark.parametrize("fault", list(Fault))
 def test_an_edit_during_a_fault_is_carried_out_after_it_at_the_latest(fault: Fault) -> None:
     share = {"share": 0.5} if fault in (Fault.CONFLICT, Fault.LOST, Fault.THROTTLED) else {}
-    upset = {"fault": fault.value, "for": "2m", **share}
+    slow = {"latency": "2s"} if fault is Fault.SLOW else {}
+    upset = {"fault": fault.value, "for": "2m", **share, **slow}
     story = a_story(({"at": "2m", "apiServer": upset}, more_proxies()))
 
     story.wait(400)
@@ -76,5 +77,19 @@ def test_a_leader_that_is_cut_off_is_followed_by_the_other_replica() -> None:
     story.wait(120)
 
     assert [o.works for o in story.simulation.operators] == [False, True]
+    assert replicas(story) == 5
+    story.finish()
+
+
+def test_calls_that_take_long_are_made_one_after_the_other() -> None:
+    slow = {"fault": "slow", "latency": "20s", "for": "5m"}
+    story = Story(
+        a_stack(), duration="20m", timeline=({"at": "150s", "apiServer": slow}, more_proxies())
+    )
+    story.wait(185)
+    before = story.writes
+    story.wait(60)
+    assert story.writes - before <= 4, "one every 20 seconds"
+    story.wait(360)
     assert replicas(story) == 5
     story.finish()
