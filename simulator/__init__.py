@@ -1,1 +1,49 @@
-"""A cluster in memory and in virtual time, in which the operator's own code runs."""
+"""A cluster in memory and in virtual time, in which the operator's own code runs.
+
+For notebooks and tests: ``simulate`` runs a scenario, ``Cluster`` is one to walk through,
+``Policy`` a Python function that scales. What is needed is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.inputs import BadInputError
+    from simulator.python.cluster import Cluster
+    from simulator.python.frames import Frames
+    from simulator.python.policies import Observed, Policy, PolicyError
+    from simulator.python.simulate import Expected, Simulated, simulate
+
+__all__ = [
+    "BadInputError",
+    "Cluster",
+    "Expected",
+    "Frames",
+    "Observed",
+    "Policy",
+    "PolicyError",
+    "Simulated",
+    "simulate",
+]
+
+_HOME = {
+    "BadInputError": "simulator.inputs",
+    "Cluster": "simulator.python.cluster",
+    "Expected": "simulator.python.simulate",
+    "Frames": "simulator.python.frames",
+    "Observed": "simulator.python.policies",
+    "Policy": "simulator.python.policies",
+    "PolicyError": "simulator.python.policies",
+    "Simulated": "simulator.python.simulate",
+    "simulate": "simulator.python.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import structlog
 import typer
 
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
@@ -20,6 +18,7 @@ from simulator.experiments.runs import dask, local
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.inputs import BadInputError
+from simulator.quiet import silence
 from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
 from simulator.scenario import LoadedScenario, load
@@ -56,8 +55,7 @@ def run(
 ) -> None:
     """Run scenarios, print a row for each, and exit 1 if one did not go as expected."""
     # What the operator logs is not what was asked for; the event log says what it did.
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)
+    silence()
     try:
         loaded = _load(files or sorted(SCENARIOS.glob("*.yaml")))
         if event_log is not None and len(loaded) != 1:

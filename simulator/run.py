@@ -337,7 +337,7 @@ class Simulation:
         self.kernel.at(0, Phase.SCENARIO, "", self._begin)
         for i, event in enumerate(self.scenario.timeline):
             key = f"{i:06d}"
-            self.kernel.at(event.at, Phase.SCENARIO, key, partial(self._happen, event))
+            self.kernel.at(event.at, Phase.SCENARIO, key, partial(self.happen, event))
         self.kernel.at(self.scenario.duration, Phase.CHECK, "", self._check)
 
     def _world(self, manager: str, reporter: str = "", client: ClientSpec = UNLIMITED) -> ApiWorld:
@@ -349,14 +349,16 @@ class Simulation:
 
     # Running
 
-    def run(self) -> Result:
-        """Runs the scenario to its end.
+    def run(self, *, steps: int = 1, on_step: Callable[[], None] = lambda: None) -> Result:
+        """Runs the scenario to its end; ``on_step`` is called after each of ``steps`` equal parts.
 
         Raises:
             BadInputError: The API server refused something that the scenario does.
         """
         began = perf_counter()  # how long it took, never what happens
-        self.kernel.run_until(self.scenario.duration)
+        for step in range(1, steps + 1):
+            self.kernel.run_until(self.scenario.duration * step // steps)
+            on_step()
         self.workloads.finish()
         self._check()
         for books in self._books:
@@ -383,7 +385,12 @@ class Simulation:
         for manifest in self._loaded.manifests[name]:
             self.user.apply(manifest)
 
-    def _happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> None:
+        """Has what an event says happen now.
+
+        Raises:
+            BadInputError: The API server refused it, or it names what is not there.
+        """
         name = event.name or event.action
         self.trace.record(self.kernel.now_us, "event", name)
         if event.name is not None:
@@ -539,6 +546,11 @@ class Simulation:
                 *([f"… and {more} more broken promises"] if more > 0 else ()),
             ),
         )
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """Every promise that the checkers saw broken so far, with the time."""
+        return tuple(self._violations)
 
     def _readiness(self) -> tuple[int, int]:
         stacks = list(self.cache.list(PRISM_STACK))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -13,11 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
-import structlog
-
 from simulator.experiments.measures import measure
 from simulator.experiments.verdicts import Observation
 from simulator.inputs import BadInputError
+from simulator.quiet import silence
 from simulator.run import Simulation
 from simulator.scenario import LoadedScenario, load
 from simulator.scenario.settings import Setting
@@ -64,8 +62,7 @@ class Job:
 
     def run(self) -> Run:
         """Makes the run. Raises BadInputError."""
-        quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-        structlog.configure(wrapper_class=quiet)
+        silence()
         loaded = self.loaded
         simulation = Simulation(loaded, seed=self.seed)
         result = simulation.run()

@@ -76,7 +76,20 @@ def load(
     documents = load_documents(path)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         raise BadInputError([f"{path}:1:1: expected one YAML mapping, a scenario"])
-    document = documents[0]
+    return load_document(documents[0], path, values, settings)
+
+
+def load_document(
+    document: Document,
+    path: Path,
+    values: Mapping[str, Any] | None = None,
+    settings: Sequence[Setting] = (),
+) -> LoadedScenario:
+    """The same of a mapping that is at hand; files that it names are relative to ``path``.
+
+    Raises:
+        BadInputError: With every problem found, each with its place in a file.
+    """
     scenario = _validated(document, document.value)
     settings = [*_settings_of(scenario, values or {}, document), *settings]
     if own := [s for s in settings if s.target is None]:
@@ -263,9 +276,18 @@ def load_manifests(path: Path) -> tuple[Manifest, ...]:
     Raises:
         BadInputError: With every problem found.
     """
+    return manifests_of(load_documents(path))
+
+
+def manifests_of(documents: Sequence[Document]) -> tuple[Manifest, ...]:
+    """The same of documents that are at hand.
+
+    Raises:
+        BadInputError: With every problem found.
+    """
     manifests: list[Manifest] = []
     problems: list[str] = []
-    for document in load_documents(path):
+    for document in documents:
         obj = document.value
         if not isinstance(obj, dict) or not isinstance(obj.get("kind"), str):
             message = "expected an object with apiVersion and kind"

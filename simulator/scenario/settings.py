@@ -47,7 +47,7 @@ class ParamSpec(Strict):
         Raises:
             ValueError: A share is not between 0 and 1.
         """
-        settings = [Setting(*parse_path(path), value) for path in self.sets]
+        settings = [Setting.at(path, value) for path in self.sets]
         if self.split is not None and self.total is not None:
             if isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"expected a share between 0 and 1, got {value!r}")
@@ -124,6 +124,11 @@ class Setting:
     value: Any
 
     @classmethod
+    def at(cls, path: str, value: Any) -> Setting:
+        """What is at a path is to be ``value``. Raises ValueError."""
+        return cls(*parse_path(path), value)
+
+    @classmethod
     def parse(cls, text: str) -> Setting:
         """Reads ``PATH=VALUE`` or ``Kind/name:PATH=VALUE``; the value is YAML.
 
@@ -134,7 +139,7 @@ class Setting:
         if not equals:
             raise ValueError(f'expected PATH=VALUE, got "{text}"')
         try:
-            return cls(*parse_path(path), yaml.safe_load(value))
+            return cls.at(path, yaml.safe_load(value))
         except yaml.YAMLError:
             raise ValueError(f'expected a YAML value after "=", got "{value}"') from None
 
