@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from threading import Event
+from time import perf_counter
+from typing import Annotated, NoReturn, TextIO
 
 import typer
+from rich.console import Console
 
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
 from simulator.experiments.ledger import Ledger
-from simulator.experiments.progress import progress
+from simulator.experiments.progress import Bar, progress
 from simulator.experiments.requests import read_request, read_sweep
 from simulator.experiments.results import write_results
 from simulator.experiments.runs import dask, local
@@ -24,9 +29,11 @@ from simulator.run import Result, Simulation
 from simulator.scenario import LoadedScenario, load
 from simulator.verify import verify as verify_files
 from simulator.verify.printing import print_verified
+from simulator.watching import Happenings, Player
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+BAR_STEPS = 50  # in which the bar moves through one run
 
 app = typer.Typer(
     help="Runs the operator in a simulated cluster with simulated time.",
@@ -52,6 +59,16 @@ def run(
     junit: Annotated[
         Path | None, typer.Option(help="Write the results here, as JUnit XML.")
     ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Play the run in the terminal.")] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            help="With --watch: simulated seconds a second. Without it a run plays for half a "
+            "minute.",
+            min=0.001,
+            metavar="FACTOR",
+        ),
+    ] = None,
 ) -> None:
     """Run scenarios, print a row for each, and exit 1 if one did not go as expected."""
     # What the operator logs is not what was asked for; the event log says what it did.
@@ -60,8 +77,17 @@ def run(
         loaded = _load(files or sorted(SCENARIOS.glob("*.yaml")))
         if event_log is not None and len(loaded) != 1:
             raise BadInputError([f"--event-log: expected one FILE, got {len(loaded)}"])
-        typer.echo(header())
-        results = [_run(scenario, seed, event_log) for scenario in loaded]
+        if speed is not None and not watch:
+            raise BadInputError(["--speed: is for --watch"])
+        if watch:
+            results = [_watch(scenario, seed, event_log, speed) for scenario in loaded]
+            typer.echo(header())
+            for result in results:
+                _print(result)
+        else:
+            typer.echo(header())
+            with progress(len(loaded), "scenarios") as bar:
+                results = [_run(scenario, seed, event_log, bar) for scenario in loaded]
         if junit is not None:
             _write_junit(junit, results)
     except BadInputError as error:
@@ -225,19 +251,43 @@ def _load(files: list[Path]) -> list[LoadedScenario]:
     return loaded
 
 
-def _run(scenario: LoadedScenario, seed: int | None, event_log: Path | None) -> Result:
-    if event_log is None:
-        result = Simulation(scenario, seed=seed).run()
-    else:
-        try:
-            with event_log.open("w", encoding="utf-8") as log:
-                result = Simulation(scenario, seed=seed, log=log).run()
-        except OSError as error:
-            raise BadInputError([f"--event-log {event_log}: {error.strerror}"]) from None
+def _run(scenario: LoadedScenario, seed: int | None, event_log: Path | None, bar: Bar) -> Result:
+    with _log_file(event_log) as log:
+        simulation = Simulation(scenario, seed=seed, log=log)
+        result = simulation.run(steps=BAR_STEPS, on_step=lambda: bar.advance(1 / BAR_STEPS))
+    _print(result)
+    return result
+
+
+def _watch(
+    scenario: LoadedScenario, seed: int | None, event_log: Path | None, speed: float | None
+) -> Result:
+    with _log_file(event_log) as log:
+        happenings = Happenings(log)
+        simulation = Simulation(scenario, seed=seed, log=happenings)
+        pause = Event()
+        player = Player(
+            scenario, simulation, happenings, Console(), perf_counter, pause.wait, speed
+        )
+        return player.play()
+
+
+@contextmanager
+def _log_file(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        with path.open("w", encoding="utf-8") as log:
+            yield log
+    except OSError as error:
+        raise BadInputError([f"--event-log {path}: {error.strerror}"]) from None
+
+
+def _print(result: Result) -> None:
     typer.echo(row(result))
     for failure in result.failures:
         typer.echo(f"  {failure}")
-    return result
 
 
 def _write_junit(path: Path, results: list[Result]) -> None:

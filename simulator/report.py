@@ -30,7 +30,7 @@ def row(result: Result) -> str:
     return _line(
         [
             result.scenario,
-            _duration(result.simulated_s),
+            duration(result.simulated_s),
             f"{result.wall_s:.2f}s",
             f"{result.ready}/{result.of}",
             str(result.restarts),
@@ -79,7 +79,8 @@ def _line(cells: Sequence[str]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span of time to the second, as scenarios write it: ``1h30m``."""
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import TextIO
 
 from prism_operator.api.crd import build_crds
 from prism_operator.api.meta import (
@@ -52,7 +51,7 @@ from simulator.scenario.cluster import UNLIMITED, ClientSpec
 from simulator.scenario.timeline import Event
 from simulator.scheduling.scheduler import Scheduler
 from simulator.series import Recorder
-from simulator.trace import Trace
+from simulator.trace import Sink, Trace
 from simulator.user import User
 from simulator.workloads.host import Workloads
 
@@ -114,7 +113,7 @@ class Simulation:
     """A cluster in virtual time with the operator in it."""
 
     def __init__(
-        self, loaded: LoadedScenario, *, seed: int | None = None, log: TextIO | None = None
+        self, loaded: LoadedScenario, *, seed: int | None = None, log: Sink | None = None
     ) -> None:
         self._loaded, scenario = loaded, loaded.scenario
         self.scenario, self.seed = scenario, scenario.seed if seed is None else seed

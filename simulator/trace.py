@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TextIO
+from typing import Protocol
 
 from prism_operator.api.meta import Json
 from simulator.controllers.world import Change
 from simulator.kernel import SECOND_US, Us
 
 
+class Sink(Protocol):
+    """Where the log goes: a file, or who looks at it line by line."""
+
+    def write(self, line: str, /) -> object:
+        """Takes one line."""
+
+
 class Trace:
     """Writes the log if asked to, and its hash always."""
 
-    def __init__(self, sink: TextIO | None = None) -> None:
+    def __init__(self, sink: Sink | None = None) -> None:
         self._sink, self._hash = sink, hashlib.sha256()
         self.lines = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,14 +31,20 @@ class Bar:
         self._total += more
         self._progress.update(self._task, total=self._total)
 
-    def advance(self) -> None:
-        """One more is done."""
-        self._progress.advance(self._task)
+    def advance(self, by: float = 1.0) -> None:
+        """One more is done, or a part of one."""
+        self._progress.advance(self._task, by)
 
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Bar]:
     """Shows how much of ``total`` is done."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    # On a terminal, what is printed meanwhile goes above the bar; in a file it goes to the file.
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as shown:
         yield Bar(shown, shown.add_task(what, total=total), total)
