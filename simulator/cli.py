@@ -13,20 +13,24 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 from rich.console import Console
 
+from prism_operator.api.durations import parse_duration_s
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
 from simulator.experiments.ledger import Ledger
 from simulator.experiments.progress import Bar, progress
+from simulator.experiments.regressions import told, write_regression
 from simulator.experiments.requests import read_request, read_sweep
 from simulator.experiments.results import write_results
 from simulator.experiments.runs import dask, local
+from simulator.experiments.searching import Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.inputs import BadInputError
 from simulator.quiet import silence
 from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
-from simulator.scenario import LoadedScenario, load
+from simulator.scenario import LoadedScenario
+from simulator.scenario import load as load_scenario
 from simulator.verify import verify as verify_files
 from simulator.verify.printing import print_verified
 from simulator.watching import Happenings, Player
@@ -216,6 +220,76 @@ def sweep(
 
 
 @app.command()
+def search(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    runs: Annotated[int, typer.Option(help="How many runs are tried.", min=1, metavar="N")] = 100,
+    load: Annotated[
+        float,
+        typer.Option(
+            help="Loads are tried up to so many times as high, or low; 1: they stay.",
+            min=1,
+            max=100,
+            metavar="FACTOR",
+        ),
+    ] = 1.5,
+    shift: Annotated[
+        str,
+        typer.Option(
+            help="What happens is tried up to so much earlier or later, and faults up to twice as "
+            "long; 0s: it stays.",
+            metavar="DURATION",
+        ),
+    ] = "5m",
+    seed: Annotated[int, typer.Option(help="Of what is tried.", metavar="N")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the scenarios that are written; regressions beside FILE without.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes; 0: one for each core.", min=0, metavar="N")
+    ] = 0,
+) -> None:
+    """Look for seeds, loads and times that break an expectation; write them as small scenarios.
+
+    Exits 1 if there is one. That none is found is no proof that there is none.
+    """
+    try:
+        asked = Search(runs, load, _seconds(shift, "--shift"), seed)
+        silence()
+        start_seed = _load([file])[0].scenario.seed
+        with progress(0, "runs") as bar:
+            found = search_for_breaks(
+                file,
+                asked,
+                local(workers or os.cpu_count() or 1),
+                on_total=bar.expect,
+                on_done=bar.advance,
+            )
+        folder = out or file.parent / "regressions"
+        for find in found.finds:
+            path = write_regression(folder, found, find, start_seed)
+            typer.echo(told(find, path, start_seed))
+    except BadInputError as error:
+        _refuse(error)
+    if found.unusable:
+        typer.echo(f"{found.unusable} of {runs} could not be run: something in them is refused")
+    if not found.finds:
+        typer.echo(f"nothing found in {runs} runs; that is no proof that there is nothing")
+        return
+    raise typer.Exit(EXIT_FAILED)
+
+
+def _seconds(text: str, option: str) -> int:
+    try:
+        return round(parse_duration_s(text))
+    except ValueError as error:
+        raise BadInputError([f"{option}: {error}"]) from None
+
+
+@app.command()
 def verify(
     files: Annotated[
         list[Path], typer.Argument(help="Recordings: gzipped JSON lines.", metavar="FILE…")
@@ -241,7 +315,7 @@ def _load(files: list[Path]) -> list[LoadedScenario]:
     loaded, problems = [], list[str]()
     for file in files:
         try:
-            loaded.append(load(file))
+            loaded.append(load_scenario(file))
         except BadInputError as error:
             problems += error.problems
     if not files:

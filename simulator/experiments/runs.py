@@ -75,6 +75,10 @@ class Job:
         return Run(self.variant, self.seed, measured, result.failures, result.log_hash)
 
 
+def _run(job: Job) -> Run:
+    return job.run()
+
+
 class Pool(Protocol):
     """Something that runs jobs, several at a time."""
 
@@ -87,14 +91,14 @@ def local(workers: int) -> Pool:
 
     @contextmanager
     def here(jobs: Sequence[Job]) -> Iterator[Iterable[Run]]:
-        yield map(Job.run, jobs)
+        yield map(_run, jobs)
 
     @contextmanager
     def processes(jobs: Sequence[Job]) -> Iterator[Iterable[Run]]:
         # Spawned, not forked: the parent may have threads, and every worker begins alike.
         pool: Executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
         try:
-            yield (done.result() for done in as_completed(pool.submit(j.run) for j in jobs))
+            yield (done.result() for done in as_completed(pool.submit(_run, j) for j in jobs))
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -122,7 +126,7 @@ def dask(address: str) -> Pool:
                 [f"--dask {address}: no scheduler answers there: {error}"]
             ) from None
         with client, client.as_current():
-            futures = client.map(Job.run, jobs, pure=False)
+            futures = client.map(_run, jobs, pure=False)
             try:
                 yield (done.result() for done in distributed.as_completed(futures))
             finally:
