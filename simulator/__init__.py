@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulator.inputs import BadInputError
     from simulator.python.cluster import Cluster
+    from simulator.python.experiments import compare, runs_of, sweep
     from simulator.python.frames import Frames
     from simulator.python.policies import Observed, Policy, PolicyError
     from simulator.python.simulate import Expected, Simulated, simulate
@@ -23,7 +24,10 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Simulated",
+    "compare",
+    "runs_of",
     "simulate",
+    "sweep",
 ]
 
 _HOME = {
@@ -35,7 +39,10 @@ _HOME = {
     "Policy": "simulator.python.policies",
     "PolicyError": "simulator.python.policies",
     "Simulated": "simulator.python.simulate",
+    "compare": "simulator.python.experiments",
+    "runs_of": "simulator.python.experiments",
     "simulate": "simulator.python.simulate",
+    "sweep": "simulator.python.experiments",
 }
 
 

@@ -45,6 +45,9 @@ class Compared:
             return Outcome.WORSE
         return Outcome.INCONCLUSIVE if Claim.INCONCLUSIVE in claims else Outcome.FINE
 
+    def __str__(self) -> str:
+        return markdown(self)
+
 
 def compare_variants(
     path: Path,

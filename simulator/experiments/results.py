@@ -20,7 +20,7 @@ def write_results(folder: Path, swept: Swept, text: str) -> None:
         BadInputError: A file cannot be written.
     """
     try:
-        pq.write_table(_table(swept), folder / "runs.parquet")
+        pq.write_table(table_of(swept), folder / "runs.parquet")
         points = json.dumps([asdict(point) for point in swept.points], indent=1)
         (folder / "sweep.json").write_text(points + "\n", encoding="utf-8")
         (folder / "sweep.md").write_text(text, encoding="utf-8")
@@ -28,7 +28,8 @@ def write_results(folder: Path, swept: Swept, text: str) -> None:
         raise BadInputError([f"--out {folder}: {error.strerror}"]) from None
 
 
-def _table(swept: Swept) -> pa.Table:
+def table_of(swept: Swept) -> pa.Table:
+    """A row for each run: what was varied, the seed, what was measured."""
     count = len(swept.seeds)
     rows = [
         {

@@ -64,6 +64,9 @@ class Swept:
     points: tuple[Point, ...]
     runs: tuple[Run, ...]  # by point, then seed; without those on fresh seeds
 
+    def __str__(self) -> str:
+        return markdown(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -5,12 +5,24 @@ from pathlib import Path
 import pytest
 import structlog
 
-from simulator import BadInputError, Cluster, Observed, Policy, PolicyError, Simulated, simulate
+from simulator import (
+    BadInputError,
+    Cluster,
+    Observed,
+    Policy,
+    PolicyError,
+    Simulated,
+    compare,
+    runs_of,
+    simulate,
+    sweep,
+)
 from simulator.cli import SCENARIOS
 from simulator.python.frames import Frames
 from simulator.scenario import load
 from simulator.series import Recorder
 from tests.simulator.builders import a_stack
+from tests.simulator.test_comparing import a_file
 
 INVOICES = SCENARIOS / "scale-to-zero.yaml"
 PATTERN = "PrismPattern/invoices"
@@ -192,6 +204,24 @@ def test_what_a_policy_may_not_answer_is_said_with_the_time(answer: object, comp
 def test_policies_that_cannot_be_used_are_refused(policies: object, complaint: str) -> None:
     with pytest.raises(BadInputError, match=complaint):
         simulate(INVOICES, policies=policies)  # type: ignore[arg-type]
+
+
+def test_variants_and_sweeps_are_those_of_the_commands(tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+
+    compared = compare(path, variants=[{"crash": "10s", "replicas": 1}], seeds=2)
+    assert compared.variants == ("crash=10s,replicas=1",)
+    assert [c.metric for c in compared.comparisons] == ["restarts"]
+    assert compared.comparisons[0].variant_mean > compared.comparisons[0].baseline_mean
+    assert str(compared).startswith("### shop: How many replicas?")
+
+    swept = sweep(path, vary={"replicas": [1, 3]}, minimize=["writes"], seeds=2)
+    runs = runs_of(swept)
+    assert list(zip(runs["replicas"], runs["seed"], strict=True)) == [
+        ("1", 5), ("1", 6), ("3", 5), ("3", 6),
+    ]  # fmt: skip
+    with pytest.raises(BadInputError, match="seeds: expected 2 or more, got 1"):
+        sweep(path, vary={"replicas": [1]}, minimize=["writes"], seeds=1)
 
 
 def test_a_cluster_is_walked_through() -> None:
