@@ -22,7 +22,7 @@ from simulator.experiments.regressions import told, write_regression
 from simulator.experiments.requests import read_request, read_sweep
 from simulator.experiments.results import write_results
 from simulator.experiments.runs import dask, local
-from simulator.experiments.searching import Search, search_for_breaks
+from simulator.experiments.searching import Find, Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.inputs import BadInputError
@@ -259,7 +259,11 @@ def search(
     try:
         asked = Search(runs, load, _seconds(shift, "--shift"), seed)
         silence()
-        start_seed = _load([file])[0].scenario.seed
+        folder = out or file.parent / "regressions"
+
+        def keep(find: Find) -> None:
+            typer.echo(told(find, write_regression(folder, asked, find)))
+
         with progress(0, "runs") as bar:
             found = search_for_breaks(
                 file,
@@ -267,11 +271,8 @@ def search(
                 local(workers or os.cpu_count() or 1),
                 on_total=bar.expect,
                 on_done=bar.advance,
+                on_find=keep,
             )
-        folder = out or file.parent / "regressions"
-        for find in found.finds:
-            path = write_regression(folder, found, find, start_seed)
-            typer.echo(told(find, path, start_seed))
     except BadInputError as error:
         _refuse(error)
     if found.unusable:

@@ -13,7 +13,7 @@ import yaml
 
 from prism_operator.api.meta import Json
 from simulator.experiments.cases import Case
-from simulator.experiments.searching import Find, Found, differs
+from simulator.experiments.searching import Find, Search, differs
 from simulator.inputs import BadInputError
 from simulator.scenario.settings import path_text
 
@@ -21,16 +21,16 @@ NAME_LENGTH_MAX = 64
 COMMENT_WIDTH = 100
 
 
-def write_regression(folder: Path, found: Found, find: Find, start_seed: int) -> Path:
+def write_regression(folder: Path, search: Search, find: Find) -> Path:
     """Writes the small scenario of a find; what is there already stays, under its own name.
 
     Raises:
         BadInputError: It cannot be written.
     """
-    text = _text(folder, found, find, start_seed)
+    text = _text(folder, search, find)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in _names(folder, found.scenario, find.what):
+        for path in _names(folder, find.case.path.stem, find.what):
             if not path.exists():
                 path.write_text(text, encoding="utf-8")
                 return path
@@ -41,26 +41,26 @@ def write_regression(folder: Path, found: Found, find: Find, start_seed: int) ->
     raise AssertionError("there is no end of names")
 
 
-def told(find: Find, path: Path, start_seed: int) -> str:
+def told(find: Find, path: Path) -> str:
     """A find in three lines."""
-    small = differs(find.small, start_seed)
+    small = differs(find.small, find.start)
     return (
         f"run {find.run}: {find.failure}\n"
-        f"  by {differs(find.case, start_seed)}\n"
+        f"  by {differs(find.case, find.start)}\n"
         f"  shrunk in {find.shrink_runs} runs to {small}: {path}"
     )
 
 
-def _text(folder: Path, found: Found, find: Find, start_seed: int) -> str:
-    small, search = find.small, found.search
+def _text(folder: Path, search: Search, find: Find) -> str:
+    small = find.small
     left_out = ", ".join(path_text(path) for path in sorted(small.removed, key=str)) or "nothing"
     others = [path_text(p) for p, _ in small.reduced]
     comment = [
         f"Found by prism-sim search in {small.path.name} "
         f"(--seed {search.seed}, run {find.run} of {search.runs}). It breaks:",
         f"  {find.small_failure}",
-        f"What differs from that scenario, which holds: {differs(small, start_seed)}."
-        if small.changes or small.seed != start_seed
+        f"What differs from that scenario, which holds: {differs(small, find.start)}."
+        if small.changes or small.seed != find.start.seed
         else "The scenario breaks as it is.",
         f"Made smaller: {', '.join(others) or 'nothing'}. Left out: {left_out}.",
         "It fails until what it shows is mended; from then on it sees that it stays so.",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -50,6 +49,7 @@ class Find:
     what: str  # the expectation, or the checker's promise
     failure: str
     case: Case
+    start: Case  # the scenario as it is
     small: Case
     small_failure: str
     shrink_runs: int
@@ -59,9 +59,6 @@ class Find:
 class Found:
     """All that a search came to."""
 
-    scenario: str
-    question: str
-    search: Search
     unusable: int  # runs of which the API server or the scenario's checks refused something
     finds: tuple[Find, ...]
 
@@ -88,10 +85,11 @@ def search_for_breaks(
     *,
     on_total: Callable[[int], None] = lambda _: None,
     on_done: Callable[[], None] = lambda: None,
+    on_find: Callable[[Find], None] = lambda _: None,
 ) -> Found:
     """Tries ``search.runs`` runs and shrinks the first find of every expectation that broke.
 
-    The finds do not depend on the pool.
+    The finds do not depend on the pool. ``on_find`` gets each as soon as it is small.
 
     Raises:
         BadInputError: The scenario cannot be used.
@@ -115,11 +113,13 @@ def search_for_breaks(
     for what, (number, failure) in sorted(first.items(), key=lambda item: item[1]):
         shrinker = _Shrinker(scenario, start, what, on_total, on_done)
         small, small_failure = shrinker.shrink(cases[number], failure)
-        finds.append(
-            Find(number, what, failure, cases[number], small, small_failure, shrinker.runs)
+        find = Find(
+            number, what, failure, cases[number], start, small, small_failure, shrinker.runs
         )
+        finds.append(find)
+        on_find(find)
     refused += sum(not run.log_hash for run in runs)
-    return Found(path.stem, scenario.question, search, refused, tuple(finds))
+    return Found(refused, tuple(finds))
 
 
 def _drawn(start: Case, scenario: Scenario, search: Search, number: int) -> Case:
@@ -305,7 +305,7 @@ def _time_of(expectation: Expectation, duration_us: Us) -> Us:
     return SECOND_US if expectation.mode in ("always", "never") else duration_us
 
 
-def differs(case: Case, start_seed: int) -> str:
+def differs(case: Case, start: Case) -> str:
     """In what a case differs from its scenario, in words."""
-    seed = [f"seed {case.seed}"] if case.seed != start_seed else []
-    return ", ".join(chain(seed, map(str, case.changes))) or "nothing: it breaks as it is"
+    seed = [f"seed {case.seed}"] if case.seed != start.seed else []
+    return ", ".join([*seed, *map(str, case.changes)]) or "nothing: it breaks as it is"
