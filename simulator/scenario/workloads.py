@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from prism_operator.api.meta import DEPLOYMENT, Ref
+from prism_operator.planning.names import proxy_name
 from simulator.scenario.rates import ZERO, Course, PerSecond, RateSpec
 from simulator.scenario.values import (
     Duration,
@@ -136,7 +137,7 @@ class RequestsSpec(Strict):
 
 
 class WorkloadSpec(Strict):
-    """Work for the pods of ``target``: a PrismPattern or a Deployment.
+    """Work for the pods of ``target``: a Deployment, a PrismPattern, a PrismStack's proxy.
 
     Messages of a ``kafka`` topic or another ``queue``, which are produced and consumed;
     ``requests`` of clients; or ``cpu``. ``memory`` is beside any of them.
@@ -154,8 +155,10 @@ class WorkloadSpec(Strict):
     @model_validator(mode="after")
     def _one_kind(self) -> WorkloadSpec:
         exactly_one(self, ("kafka", "queue", "requests", "cpu"))
-        if self.target.resource.kind not in ("Deployment", "PrismPattern"):
-            raise ValueError(f"target: expected Deployment or PrismPattern, got {self.target}")
+        if self.target.resource.kind not in ("Deployment", "PrismPattern", "PrismStack"):
+            raise ValueError(
+                f"target: expected Deployment, PrismPattern or PrismStack, got {self.target}"
+            )
         messages = self.kafka or self.queue
         if messages is None and self.model_fields_set & {"produce", "consumer"}:
             raise ValueError("produce and consumer are for messages, of kafka or a queue")
@@ -169,7 +172,10 @@ class WorkloadSpec(Strict):
     @property
     def deployment(self) -> Ref:
         """The Deployment whose pods do the work; a pattern's has the pattern's name."""
-        return Ref(DEPLOYMENT, self.target.namespace, self.target.name)
+        kind, name = self.target.resource.kind, self.target.name
+        return Ref(
+            DEPLOYMENT, self.target.namespace, proxy_name(name) if kind == "PrismStack" else name
+        )
 
     @property
     def address(self) -> tuple[str, str]:

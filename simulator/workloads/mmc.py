@@ -1,6 +1,8 @@
 """The stationary M/M/c queue: waiting and response times of Poisson arrivals at c equal servers.
 
-Source: Gross, Shortle, Thompson and Harris, Fundamentals of Queueing Theory, 4th ed., section 2.3.
+Who would wait longer than ``patience`` leaves (M/M/c+D). Sources: Gross, Shortle, Thompson and
+Harris, Fundamentals of Queueing Theory, 4th ed., section 2.3; Boots and Tijms, A multiserver
+queueing system with impatient customers, Management Science 45 (1999).
 Times are in mean service times; everything is the same on every machine.
 """
 
@@ -8,8 +10,11 @@ from __future__ import annotations
 
 import math
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from simulator.arithmetic import exp
+
+FOREVER = 1e9
 
 # Shares of requests that take longer: between two of them times are taken to be spread evenly.
 SURVIVALS = (
@@ -37,26 +42,32 @@ def mean_response(servers: int, offered: float) -> float:
     return 1 + erlang_c(servers, offered) / (servers - offered)
 
 
-def survival(servers: int, offered: float, time: float) -> float:
-    """The probability that a request takes longer than ``time``."""
-    return _survival(erlang_c(servers, offered), servers - offered, time)
+def survival(servers: int, offered: float, time: float, patience: float = FOREVER) -> float:
+    """The probability that a request that is answered takes longer than ``time``."""
+    queue = _queue(servers, offered, patience)
+    return queue.longer(time) / (1 - queue.lost)
 
 
-def response_times(servers: int, busy: float) -> tuple[float, ...]:
-    """For each of ``SURVIVALS`` the time that this share takes longer than.
+def lost_share(servers: int, offered: float, patience: float) -> float:
+    """The share of requests that leave; of ``offered`` next to ``servers`` that of 2^-10 less."""
+    return _queue(servers, min(offered, servers * (1 - _idle(_GRID_SIZE))), patience).lost
+
+
+def response_times(servers: int, busy: float, patience: float = FOREVER) -> tuple[float, ...]:
+    """For each of ``SURVIVALS`` the time that this share of those answered takes longer than.
 
     ``busy``: the share of the servers' time; beyond 1 − 2^-10 the answer is that of there, since
     nearer to 1 no queue is stationary for long. To some 1e-4 (between grid points it is linear).
     """
     if busy <= 0:
-        return _at_grid(servers, 0)
+        return _at_grid(servers, 0, patience)
     idle = max(1 - busy, _idle(_GRID_SIZE))
     low, high = 0, _GRID_SIZE
     while high - low > 1:
         k = (low + high) // 2
         low, high = (k, high) if _idle(k) >= idle else (low, k)
     share = (_idle(low) - idle) / (_idle(low) - _idle(high))
-    below, above = _at_grid(servers, low), _at_grid(servers, high)
+    below, above = _at_grid(servers, low, patience), _at_grid(servers, high, patience)
     return tuple(b + (a - b) * share for b, a in zip(below, above, strict=True))
 
 
@@ -73,23 +84,49 @@ def _idle(k: int) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _at_grid(servers: int, k: int) -> tuple[float, ...]:
-    offered = servers * (1 - _idle(k))
-    waits, spare = erlang_c(servers, offered), servers - offered
+def _at_grid(servers: int, k: int, patience: float) -> tuple[float, ...]:
+    queue = _queue(servers, servers * (1 - _idle(k)), patience)
+    answered = 1 - queue.lost
     times, low = [0.0], 0.0
     for share in SURVIVALS[1:]:
         high = low + 1.0
-        while _survival(waits, spare, high) > share:
+        while queue.longer(high) > share * answered:
             low, high = high, 2 * high
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (middle, high) if _survival(waits, spare, middle) > share else (low, middle)
+            if queue.longer(middle) > share * answered:
+                low = middle
+            else:
+                high = middle
         times.append(high)
     return tuple(times)
 
 
-def _survival(waits: float, spare: float, time: float) -> float:
-    if abs(spare - 1) < 1e-6:
-        return exp(-time) * (1 + waits * time)
-    ratio = waits / (spare - 1)
-    return exp(-time) * (1 + ratio) - ratio * exp(-spare * time)
+class _Queue(NamedTuple):
+    """Waits are 0 with ``at_once``, else have the density ``begins``·e^(−``spare``·wait)."""
+
+    at_once: float
+    begins: float
+    spare: float
+    patience: float
+    left: float  # e^(−spare·patience)
+    lost: float
+
+    def longer(self, time: float) -> float:
+        """The probability that a request is answered, and takes longer."""
+        spare, off, gone = self.spare, 1 - self.spare, exp(-time)
+        waits = min(time, self.patience)
+        until = exp(off * waits - time)
+        begun = (until - gone) / off if abs(off) > 1e-6 else waits * gone
+        if time < self.patience:  # until is e^(−spare·time)
+            begun += (until - self.left) / spare
+        return self.at_once * gone + self.begins * begun
+
+
+def _queue(servers: int, offered: float, patience: float) -> _Queue:
+    waits, spare = erlang_c(servers, offered), servers - offered
+    left = exp(-spare * patience)
+    begins = spare * waits / (1 - waits)  # for each that need not wait
+    at_once = 1 / (1 + begins * ((1 - left) / spare + left / servers))
+    begins *= at_once
+    return _Queue(at_once, begins, spare, patience, left, begins * left / servers)

@@ -3,8 +3,8 @@
 A pod is an M/M/c queue, of whatever binds first: its CPU limit (c cores, each request with so much
 CPU time, and a constant time in which it waits for others), or its ``concurrency`` (c requests at a
 time, each for both times). While it keeps up, response times are those of the stationary queue at
-the rate of the moment; beyond, a queue of its own grows and is worked off as a fluid, up to the
-clients' timeout: who would wait longer fails, and is tried again.
+the rate of the moment; beyond, a queue of its own grows and is worked off as a fluid. In both, who
+would wait longer than the clients' timeout fails, and is tried again.
 
 Clients choose a pod for each request, or for each connection: then a new pod gets its share only as
 connections end. A Service's endpoints follow readiness late; what is sent to a pod that does not
@@ -21,12 +21,13 @@ from simulator.arithmetic import exp
 from simulator.kernel import SECOND_US, Us
 from simulator.series import Recorder
 from simulator.workloads.fifo import Time
-from simulator.workloads.mmc import SURVIVALS, response_times
+from simulator.workloads.mmc import SURVIVALS, lost_share, response_times
 from simulator.workloads.ports import Member
 from simulator.workloads.rates import Arrivals, Rate
 
 _AGAIN_US = SECOND_US  # clients try again after so long
 _NOTHING = 1e-9  # requests: less than this is rounding
+_FEW = 1e-6  # of a pod's requests: a smaller share does not fail
 _EVEN = 1e-4  # of all connections: pods that are as close to their share have it
 _BATCHES = tuple(a - b for a, b in pairwise((*SURVIVALS[:-1], 0.0)))
 
@@ -94,7 +95,7 @@ class RequestLoad:
             for what, unit in (
                 ("requests", "per second"), ("served", "requests"), ("errors", "requests"),
                 ("retries", "requests"), ("waiting", "requests"), ("used", "cores"),
-                ("imbalance", "ratio"),
+                ("imbalance", "ratio"), ("connections", "connections"),
             )
         }  # fmt: skip
         self._latency = recorder.distribution(f"{name}.latency", "s")
@@ -198,10 +199,20 @@ class RequestLoad:
         return rate > 0 and any(
             not pod.serves
             or pod.queue
-            or pod.capacity
-            < rate * (pod.connections / how.connections if how.keepalive_us else 1 / len(listed))
+            or self._some_leave(
+                pod,
+                rate * (pod.connections / how.connections if how.keepalive_us else 1 / len(listed)),
+            )
             for pod in listed
         )
+
+    def _some_leave(self, pod: _Pod, rate: float) -> bool:
+        return rate > pod.capacity or self._leaving(pod.slots, pod.per_slot, rate) > 0
+
+    def _leaving(self, slots: int, per_slot: float, rate: float) -> float:
+        """The share of requests that a pod which keeps up has waiting longer than clients do."""
+        share = lost_share(slots, rate / per_slot, self._how.timeout_us * per_slot)
+        return share if share >= _FEW else 0.0
 
     @property
     def _connections_move(self) -> bool:
@@ -233,8 +244,14 @@ class RequestLoad:
         self._connect()
 
     def _connect(self) -> None:
-        """Clients without a connection open one, to any of the pods that answer."""
+        """Clients without a connection open one, to any of the pods that answer.
+
+        Those that choose a pod for each request have them spread evenly.
+        """
         live = [pod for pod in self._listed() if pod.serves]
+        if live and not self._how.keepalive_us:
+            for pod in self._pods.values():
+                pod.connections = 0.0
         missing = max(
             0.0, self._how.connections - sum(pod.connections for pod in self._pods.values())
         )
@@ -306,10 +323,12 @@ class RequestLoad:
         room = pod.capacity * self._how.timeout_us
         able = pod.capacity * span
         waiting = pod.queue + come
-        done = min(waiting, able)
-        left = waiting - done
+        left = waiting - min(waiting, able)
         refused = max(0.0, left - room)
-        pod.queue = left - refused if left > _NOTHING else 0.0
+        at_rest = span - _drains_for(pod.queue, come / span, pod.capacity, span)
+        if at_rest > 0 and come > 0:
+            refused += come / span * at_rest * self._leaving(pod.slots, pod.per_slot, come / span)
+        pod.queue = max(0.0, left - refused) if left > _NOTHING else 0.0
         done = waiting - refused - pod.queue
         pod.served += done
         self.served += done
@@ -351,14 +370,16 @@ class RequestLoad:
             phases.append((fills, waits, waits + fills * net / capacity, rate))
             phases.append((span - fills, full, full, capacity))
         else:
-            drains = min(span, queue / -net) if queue > 0 and net < 0 else 0.0
+            drains = _drains_for(queue, rate, capacity, span)
             phases.append((drains, waits, waits + drains * net / capacity, rate))
-            phases.append((span - drains, 0.0, 0.0, rate))
+            answered = rate * (1 - self._leaving(slots, per_slot, rate))
+            phases.append((span - drains, 0.0, 0.0, answered))
         for length, first, last, answered in phases:
             if length <= 0:
                 continue
             alone = first == last == 0.0
-            times = response_times(slots, rate / capacity if alone else 0.0)
+            patience = self._how.timeout_us * per_slot
+            times = response_times(slots, rate / capacity if alone else 0.0, patience)
             for tried, share in enumerate(mix):
                 weight = answered * length * share * pods
                 if weight > 0:
@@ -419,8 +440,18 @@ class RequestLoad:
             ("waiting", int(self.waiting)),
             ("used", sum(busy) * self._how.cpu_s),
             ("imbalance", max(rates) / mean if mean else 0.0),
+            ("connections", sum(pod.connections for pod in self._pods.values())),
         ):
             self._series[what].set(now, value)
+
+
+def _drains_for(queue: float, rate: float, capacity: float, span: Time) -> Time:
+    """So long of a span there is a queue beyond what a pod keeps up with."""
+    if rate > capacity:
+        return span
+    if queue <= 0:
+        return 0.0
+    return min(span, queue / (capacity - rate)) if rate < capacity else span
 
 
 def _station(how: Requests, limit_cores: float | None) -> tuple[int, float, float]:

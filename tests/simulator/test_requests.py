@@ -15,6 +15,7 @@ from simulator.series import Recorder
 from simulator.workloads.mmc import (
     SURVIVALS,
     erlang_c,
+    lost_share,
     mean_response,
     response_times,
     survival,
@@ -78,7 +79,7 @@ def test_response_times_are_those_of_a_stationary_mmc_queue(servers: int, busy: 
 
 
 def test_latencies_under_a_steady_load_are_those_of_mmc() -> None:
-    load = Load(70.0, pods=2, concurrency=4, cpu_s=0.1)
+    load = Load(70.0, pods=2, concurrency=4, cpu_s=0.1, timeout_us=us(100))
     load.load.advance(us(3600))
 
     mean, _ = load.recorder.distribution("web.latency").mean(0, us(3600))
@@ -87,23 +88,50 @@ def test_latencies_under_a_steady_load_are_those_of_mmc() -> None:
         assert survival(4, 3.5, load.latency(share) / 0.1) == pytest.approx(1 - share, rel=0.02)
 
 
-def one_by_one(rate: float, servers: int, service_s: float, seconds: float) -> list[float]:
-    """A plain simulation of the queue: each request, each server."""
+@pytest.mark.parametrize("busy", [0.3, 0.8, 0.95, 0.999])
+@pytest.mark.parametrize("patience", [0.5, 3.0, 40.0])
+def test_those_who_leave_one_server_are_as_many_as_in_closed_form(
+    busy: float, patience: float
+) -> None:
+    """Barrer (1957)."""
+    left = math.exp(-(1 - busy) * patience)
+    closed = (1 - busy) * busy * left / (1 - busy**2 * left)
+    assert lost_share(1, busy, patience) == pytest.approx(closed, rel=1e-9)
+
+
+def one_by_one(
+    rate: float, servers: int, service_s: float, seconds: float, patience_s: float = math.inf
+) -> tuple[list[float], int]:
+    """A plain simulation of the queue: each request, each server; who leaves is only counted."""
     stream, free, now = random.Random(3), [0.0] * servers, 0.0
     heapq.heapify(free)
-    latencies = []
+    latencies, gone = [], 0
     while True:
         now += stream.expovariate(rate)
         if now > seconds:
-            return latencies
-        begin = max(now, heapq.heappop(free))
+            return latencies, gone
+        begin = max(now, free[0])
+        if begin - now > patience_s:
+            gone += 1
+            continue
         end = begin + stream.expovariate(1 / service_s)
-        heapq.heappush(free, end)
+        heapq.heapreplace(free, end)
         latencies.append(end - now)
 
 
+@pytest.mark.parametrize("rate", [32.0, 39.8])
+def test_those_who_leave_agree_with_requests_one_by_one(rate: float) -> None:
+    latencies, gone = one_by_one(rate, 4, 0.1, 10_000, 0.2)
+    plain = sorted(latencies)
+    load = Load(rate, concurrency=4, cpu_s=0.1, timeout_us=us(0.2))
+    load.load.advance(us(10_000))
+    assert load.load.failed == pytest.approx(gone, rel=0.05)
+    for share in (0.5, 0.9, 0.99):
+        assert load.latency(share) == pytest.approx(plain[int(share * len(plain))], rel=0.03)
+
+
 def test_latencies_agree_with_requests_one_by_one() -> None:
-    plain = sorted(one_by_one(36.0, 4, 0.1, 40_000))
+    plain = sorted(one_by_one(36.0, 4, 0.1, 40_000)[0])
     load = Load(36.0, concurrency=4, cpu_s=0.1, timeout_us=us(100))
     load.load.advance(us(40_000))
     for share in (0.5, 0.9, 0.99):
@@ -160,6 +188,8 @@ def test_with_a_pod_for_each_request_a_new_one_has_its_share_at_once() -> None:
     load.load.joined(a_member("new"), us(100))
     load.load.advance(us(110))
     assert load.load.pod_metrics("new")["http_requests_total"] == pytest.approx(500, rel=1e-9)
+    assert [load.load.connections(uid) for uid in ("p0", "new")] == [50, 50]
+    assert load.number("connections") == 100
     assert load.number("imbalance") == 1.0
 
 
