@@ -49,7 +49,13 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith((__name__, "prism_operator")):
+            raise
+        told = f"the simulator needs {error.name}: pip install 'prism-operator[sim]'"
+        raise ModuleNotFoundError(told, name=error.name) from None
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from simulator.python.cluster import Cluster
+    from simulator import Cluster
 
 MARKER = "prism_cluster"
 
@@ -32,7 +32,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
     Three nodes in three zones, or what the marker ``prism_cluster`` says.
     """
-    from simulator.python.cluster import Cluster
+    from simulator import Cluster
 
     marker = request.node.get_closest_marker(MARKER)
     made = Cluster(*marker.args, **marker.kwargs) if marker else Cluster()

@@ -53,6 +53,17 @@ def test_importing_the_package_loads_none_of_what_it_needs_later() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_without_what_it_needs_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['simpy'] = None\nfrom simulator import simulate"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: the simulator needs simpy: pip install 'prism-operator[sim]'"
+    )
+
+
 def test_a_frame_holds_what_was_recorded_and_its_values_last_until_the_next_row() -> None:
     recorder = Recorder()
     for name, values in (
