@@ -18,6 +18,8 @@ from simulator.cluster.api import Cache
 from simulator.controllers.world import Change
 from simulator.kernel import SECOND_US, Us
 
+_WATCHED = {r.kind: r for r in (PRISM_STACK, PRISM_PATTERN, DEPLOYMENT, REPLICA_SET, POD)}
+
 
 class ReadyIsTrue:
     """A stack or pattern that says Ready of its newest generation has all its pods ready.
@@ -32,36 +34,46 @@ class ReadyIsTrue:
     def __init__(self, cache: Cache, operator_works: Callable[[], bool]) -> None:
         self._cache, self._operator_works = cache, operator_works
         self._wrong_since: dict[Ref, Us] = {}
-        self._dirty = False
+        self._dirty: set[Ref] = set()
 
     def changed(self, change: Change, now_us: Us) -> Iterable[str]:
         """See ``Checker``."""
         del now_us
-        watched = (PRISM_STACK, PRISM_PATTERN, DEPLOYMENT, REPLICA_SET, POD)
-        self._dirty |= change.ref.resource in watched
+        if change.ref.resource in _WATCHED.values():
+            for obj in (change.old, change.new):
+                if obj is not None:
+                    self._mark(change.ref, obj)
         return ()
 
     def rested(self, now_us: Us) -> Iterable[str]:
         """See ``Checker``."""
-        if self._dirty:
-            self._dirty = False
-            self._look(now_us)
+        for ref in self._dirty:
+            self._look(ref, now_us)
+        self._dirty.clear()
         if not self._operator_works():
             self._wrong_since = dict.fromkeys(self._wrong_since, now_us)
         for ref, since in sorted(self._wrong_since.items()):
             if now_us - since > self.MOMENT_US:
                 del self._wrong_since[ref]
+                self._dirty.add(ref)
                 yield f"{ref} says Ready, but not all its pods were since {since / SECOND_US:.3f} s"
 
-    def _look(self, now_us: Us) -> None:
-        for resource in (PRISM_STACK, PRISM_PATTERN):
-            for obj in self._cache.list(resource):
-                meta = obj["metadata"]
-                ref = Ref(resource, meta["namespace"], meta["name"])
-                if _says_ready(obj) and not self._has_ready_pods(obj):
-                    self._wrong_since.setdefault(ref, now_us)
-                else:
-                    self._wrong_since.pop(ref, None)
+    def _mark(self, ref: Ref, obj: ReadOnlyJson) -> None:
+        """Remembers which stacks and patterns an object counts for."""
+        if ref.resource in (PRISM_STACK, PRISM_PATTERN):
+            self._dirty.add(ref)
+        for owner in obj["metadata"].get("ownerReferences") or ():
+            resource = _WATCHED.get(owner["kind"]) if owner.get("controller") else None
+            if resource is not None:
+                above = Ref(resource, ref.namespace, owner["name"])
+                self._mark(above, self._cache.get(above) or {"metadata": {}})
+
+    def _look(self, ref: Ref, now_us: Us) -> None:
+        obj = self._cache.get(ref)
+        if obj is not None and _says_ready(obj) and not self._has_ready_pods(obj):
+            self._wrong_since.setdefault(ref, now_us)
+        else:
+            self._wrong_since.pop(ref, None)
 
     def _has_ready_pods(self, owner: ReadOnlyJson) -> bool:
         uid = owner["metadata"]["uid"]

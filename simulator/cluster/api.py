@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ from simulator.apiserver.server import ApiServer
 from simulator.apiserver.storage import Change as StoredChange
 from simulator.clock import VirtualClock
 from simulator.cluster.limits import ClientLimit
-from simulator.controllers.objects import micro_time, node_of
+from simulator.controllers.objects import labels_of, micro_time, node_of
 from simulator.controllers.world import Change, RefusedError
 from simulator.kernel import SECOND_US, Us
 
@@ -44,7 +44,9 @@ class Cache:
         self._objects: dict[Resource, dict[Ref, Json]] = {}
         self._sorted: dict[Resource, list[Ref]] = {}
         self._owned: dict[str, dict[Ref, Json]] = {}
+        self._orphans: dict[tuple[Resource, str], dict[Ref, Json]] = {}  # by namespace
         self._on_node: dict[str, dict[Ref, Json]] = {}
+        self._labelled: dict[tuple[str, str, str], dict[Ref, Json]] = {}  # pods
         self._listeners: list[Callable[[Change], None]] = []
         self._event_serial = 0
         server.on_change(self._stored)
@@ -78,6 +80,20 @@ class Cache:
         mine = self._owned.get(uid, {})
         return sorted((o for ref, o in mine.items() if ref.resource == resource), key=uid_of)
 
+    def orphans(self, resource: Resource, namespace: str) -> Sequence[Json]:
+        """The objects of a resource without a controller, sorted by reference."""
+        orphans = self._orphans.get((resource, namespace), {})
+        return [orphans[ref] for ref in sorted(orphans)]
+
+    def pods_with(self, namespace: str, labels: Mapping[str, str]) -> Sequence[Json]:
+        """The pods that have at least these labels, sorted by reference."""
+        if not labels:
+            return self.list(POD, namespace)
+        pods, *more = sorted(
+            (self._labelled.get((namespace, *label), {}) for label in labels.items()), key=len
+        )
+        return [pods[ref] for ref in sorted(pods) if all(ref in others for others in more)]
+
     def pods_on(self, node: str) -> Sequence[Json]:
         """The pods bound to a node, or (``""``) to none, sorted by reference."""
         pods = self._on_node.get(node, {})
@@ -106,8 +122,14 @@ class Cache:
             owner = controller_uid_of(obj)
             if owner is not None:
                 _index_in(self._owned.setdefault(owner, {}), ref, obj, keep)
+            else:
+                orphans = self._orphans.setdefault((ref.resource, ref.namespace), {})
+                _index_in(orphans, ref, obj, keep)
             if ref.resource == POD:
                 _index_in(self._on_node.setdefault(node_of(obj), {}), ref, obj, keep)
+                for label in labels_of(obj).items():
+                    labelled = self._labelled.setdefault((ref.namespace, *label), {})
+                    _index_in(labelled, ref, obj, keep)
 
 
 def _index_in(index: dict[Ref, Json], ref: Ref, obj: Json, keep: bool) -> None:
@@ -151,7 +173,8 @@ class ApiWorld:
         self._manager, self._reporter = manager, reporter or manager
         self._events: dict[tuple[str, str, str], _Told] = {}
         self.get, self.list = cache.get, cache.list
-        self.controlled_by = cache.controlled_by
+        self.controlled_by, self.orphans = cache.controlled_by, cache.orphans
+        self.pods_with = cache.pods_with
 
     def unix_us(self) -> int:
         """See ``World``."""

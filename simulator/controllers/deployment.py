@@ -110,9 +110,8 @@ class _Sync:
 
     def run(self) -> None:
         mine = [
-            rs
-            for rs in self._world.list(REPLICA_SET, self._deployment["metadata"]["namespace"])
-            if is_controlled_by(rs, self._deployment) or owner_ref(rs, DEPLOYMENT) is None
+            *self._world.controlled_by(uid_of(self._deployment), REPLICA_SET),
+            *self._world.orphans(REPLICA_SET, self._deployment["metadata"]["namespace"]),
         ]
         self._replica_sets = sorted(claim(self._world, self._deployment, mine), key=by_age)
         if is_deleting(self._deployment):

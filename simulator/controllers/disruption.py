@@ -80,7 +80,9 @@ class DisruptionController:
         selector = budget["spec"].get("selector")
         pods = [
             pod
-            for pod in self._world.list(POD, budget["metadata"]["namespace"])
+            for pod in self._world.pods_with(
+                budget["metadata"]["namespace"], (selector or {}).get("matchLabels") or {}
+            )
             if matches(selector, labels_of(pod))
         ]
         status = budget.get("status") or {}

@@ -60,11 +60,11 @@ class EndpointsController:
         return True
 
     def _sync(self, service: Json) -> None:
-        meta, selector = service["metadata"], {"matchLabels": service["spec"]["selector"]}
+        meta, selector = service["metadata"], service["spec"]["selector"]
         pods = [
             pod
-            for pod in self._world.list(POD, meta["namespace"])
-            if matches(selector, labels_of(pod)) and not is_terminal(pod)
+            for pod in self._world.pods_with(meta["namespace"], selector)
+            if not is_terminal(pod)
         ]
         content = {
             "addressType": "IPv4",

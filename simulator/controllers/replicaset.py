@@ -103,7 +103,8 @@ class ReplicaSetController:
         rs = self._world.get(ref)
         if rs is None:
             return
-        pods = [*self._world.controlled_by(uid_of(rs), POD), *self._orphans(rs)]
+        orphans = self._world.orphans(POD, ref.namespace)
+        pods = [*self._world.controlled_by(uid_of(rs), POD), *orphans]
         mine = claim(self._world, rs, [p for p in pods if is_active(p)])
         ending = [
             p
@@ -121,13 +122,6 @@ class ReplicaSetController:
         counts = written.get("status") or {}
         if min_ready_s and counts.get("readyReplicas", 0) != counts.get("availableReplicas", 0):
             self.queue.add_after(ref, next_availability_us(mine, min_ready_s, now_us))
-
-    def _orphans(self, rs: Json) -> list[Json]:
-        return [
-            pod
-            for pod in self._world.list(POD, rs["metadata"]["namespace"])
-            if controller_uid_of(pod) is None
-        ]
 
     def _manage(self, rs: Json, pods: Sequence[Json]) -> RefusedError | None:
         """Creates what is missing or deletes what is too much; answers the first failure."""

@@ -5,7 +5,7 @@ Real informers lag; here a component's reaction time stands for that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -55,6 +55,12 @@ class World(Protocol):
 
     def controlled_by(self, uid: str, resource: Resource) -> Sequence[Json]:
         """The objects of a resource whose controller reference has this uid, sorted by uid."""
+
+    def orphans(self, resource: Resource, namespace: str) -> Sequence[Json]:
+        """The objects of a resource without a controller, sorted by reference."""
+
+    def pods_with(self, namespace: str, labels: Mapping[str, str]) -> Sequence[Json]:
+        """The pods that have at least these labels, sorted by reference."""
 
     def create(self, obj: Json) -> Json:
         """POST; answers what was stored. Raises ``RefusedError``."""

@@ -27,7 +27,7 @@ from prism_operator.api.meta import (
 from prism_operator.ports import Reason
 from simulator.controllers.deployment import DeploymentController
 from simulator.controllers.disruption import DisruptionController
-from simulator.controllers.objects import condition, is_deleting, phase, unix_ns
+from simulator.controllers.objects import condition, is_deleting, labels_of, phase, unix_ns
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.world import Change, RefusedError
 from simulator.verify.agreement import Agreement
@@ -111,6 +111,18 @@ class RecordedWorld:
             return [self.objects[r] for _, r in sorted(self._pods_of.get(uid, {}).items())]
         mine = (o for o in self.list(resource) if controller_uid_of(o) == uid)
         return sorted(mine, key=uid_of)
+
+    def orphans(self, resource: Resource, namespace: str) -> Sequence[Json]:
+        """See ``World``."""
+        if resource == POD:
+            refs = self._pods_of.get("", {}).values()
+            return [self.objects[ref] for ref in sorted(refs)]
+        return [o for o in self.list(resource, namespace) if controller_uid_of(o) is None]
+
+    def pods_with(self, namespace: str, labels: Mapping[str, str]) -> Sequence[Json]:
+        """See ``World``."""
+        pods = self.list(POD, namespace)
+        return [pod for pod in pods if labels.items() <= labels_of(pod).items()]
 
     def event(self, about: Json, type_: str, reason: str, message: str) -> None:
         """See ``World``; nobody reads Events here."""
