@@ -47,7 +47,7 @@ class ReadyIsTrue:
 
     def rested(self, now_us: Us) -> Iterable[str]:
         """See ``Checker``."""
-        for ref in self._dirty:
+        for ref in sorted(self._dirty):
             self._look(ref, now_us)
         self._dirty.clear()
         if not self._operator_works():

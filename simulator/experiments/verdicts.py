@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib import import_module
 from statistics import fmean, median, stdev
-
-from scipy import stats
+from typing import Any
 
 ALPHA = 0.05
 # With fewer observed events than this a t-interval does not cover what it promises.
@@ -128,7 +128,7 @@ def holm(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> list[Compar
 def t_interval(values: Sequence[float], alpha: float = ALPHA) -> tuple[float, float, float]:
     """Mean and the bounds of its 1 − alpha interval by Student's t."""
     mean, se = fmean(values), _standard_error(values)
-    half = float(stats.t.ppf(1 - alpha / 2, len(values) - 1)) * se
+    half = float(_stats().t.ppf(1 - alpha / 2, len(values) - 1)) * se
     return mean, mean - half, mean + half
 
 
@@ -159,12 +159,12 @@ def _claim(differences: Sequence[float], margin: float, alpha: float) -> tuple[C
     def above(bound: float) -> float:  # p of "the mean is above bound"
         if se == 0.0:
             return 0.0 if mean > bound else 1.0
-        return float(stats.t.sf((mean - bound) / se, df))
+        return float(_stats().t.sf((mean - bound) / se, df))
 
     def below(bound: float) -> float:
         if se == 0.0:
             return 0.0 if mean < bound else 1.0
-        return float(stats.t.cdf((mean - bound) / se, df))
+        return float(_stats().t.cdf((mean - bound) / se, df))
 
     by_claim = {
         Claim.WORSE: above(margin),
@@ -225,4 +225,9 @@ def _correlation(pairs: Sequence[tuple[Observation, Observation]]) -> float | No
     baseline, variant = [b.value for b, _ in pairs], [v.value for _, v in pairs]
     if _standard_error(baseline) == 0.0 or _standard_error(variant) == 0.0:
         return None
-    return float(stats.pearsonr(baseline, variant).statistic)
+    return float(_stats().pearsonr(baseline, variant).statistic)
+
+
+def _stats() -> Any:
+    """Loaded when there is something to judge: runs alone should not wait a second for it."""
+    return import_module("scipy.stats")

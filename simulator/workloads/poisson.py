@@ -8,9 +8,11 @@ a count by inversion of their running sums.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -43,10 +45,17 @@ def counts(means: Floats, draws: Floats) -> Floats:
     mode = np.floor(means)
     peak = _probability_of_mode(means, mode)
     flat = (means.ravel(), mode.ravel(), peak.ravel(), draws.ravel())
-    return np.asarray(_inverted(*flat)).reshape(means.shape)
+    return np.asarray(_compiled()(*flat)).reshape(means.shape)
 
 
-@njit(cache=True)
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[[Floats, Floats, Floats, Floats], Floats]:
+    """The loop, compiled; not before it is needed, since numba takes a second to load."""
+    compiled: Callable[[Floats, Floats, Floats, Floats], Floats]
+    compiled = import_module("numba").njit(cache=True)(_inverted)
+    return compiled
+
+
 def _inverted(means: Floats, modes: Floats, peaks: Floats, draws: Floats) -> Floats:
     out = np.empty_like(means)
     for i in range(means.size):
