@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 
 from prism_operator.api.durations import parse_duration_s
+from simulator.calibration.command import calibrate_file, trace_file
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
 from simulator.experiments.ledger import Ledger
@@ -304,6 +306,89 @@ def verify(
     print_verified(results)
     if any(verified.short for verified in results):
         raise typer.Exit(EXIT_FAILED)
+
+
+_Prometheus = Annotated[
+    str | None, typer.Option(help="A Prometheus server: http://host:9090.", metavar="URL")
+]
+_Token = Annotated[
+    Path | None, typer.Option(help="A bearer token for it stands in this file.", metavar="FILE")
+]
+_From = Annotated[datetime | None, typer.Option("--from", help="From then on; UTC.")]
+_To = Annotated[datetime | None, typer.Option("--to", help="Until then; UTC.")]
+_Step = Annotated[str, typer.Option(help="The time between two points.", metavar="DURATION")]
+
+
+@app.command()
+def calibrate(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    out: Annotated[Path, typer.Option(help="Write the fitted values here.", metavar="FILE")],
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="What kubectl get printed as JSON or YAML: Pods and their Events (how long they "
+            "take to pull, start and become ready), NodeClaims of Karpenter (how long to boot).",
+            metavar="FILE",
+        ),
+    ] = None,
+    prometheus: _Prometheus = None,
+    token_file: _Token = None,
+    from_: _From = None,
+    to: _To = None,
+    step: _Step = "5m",
+    unseen: Annotated[
+        str,
+        typer.Option(help="The end of that time, kept for the test.", metavar="DURATION"),
+    ] = "168h",
+    load: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How much comes for a workload: orders=sum(rate(orders_total[5m])).",
+            metavar="WORKLOAD=QUERY",
+        ),
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How much each busy pod of a workload does: a series for each pod.",
+            metavar="WORKLOAD=QUERY",
+        ),
+    ] = None,
+) -> None:
+    """Fit values of a scenario to a cluster, and test them on what they were not fitted to."""
+    try:
+        text = calibrate_file(
+            file,
+            out,
+            objects=objects or [],
+            url=prometheus,
+            token_file=token_file,
+            span=(from_, to, step),
+            unseen=unseen,
+            loads=load or [],
+            speeds=rate or [],
+        )
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
+
+
+@app.command()
+def trace(
+    query: Annotated[str, typer.Argument(help="A PromQL query of one series.", metavar="QUERY")],
+    out: Annotated[Path, typer.Option(help="Write it here, as CSV.", metavar="FILE")],
+    prometheus: _Prometheus = None,
+    token_file: _Token = None,
+    from_: _From = None,
+    to: _To = None,
+    step: _Step = "1m",
+) -> None:
+    """Write what Prometheus recorded as a load that a scenario can play."""
+    try:
+        text = trace_file(query, out, url=prometheus, token_file=token_file, span=(from_, to, step))
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
 
 
 def main() -> None:

@@ -10,11 +10,10 @@ from statistics import fmean
 
 from simulator.experiments.runs import Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, Claim, Comparison, compare, holm
+from simulator.scenario.calibration import trust
 from simulator.scenario.settings import PrimarySpec
 
 SEEDS_MIN = 2
-# Nothing here was fitted to a cluster of the reader's.
-UNCALIBRATED = "UNCALIBRATED: start times, rates and hazards are documented or assumed, not fitted"
 
 
 class Outcome(IntEnum):
@@ -36,6 +35,7 @@ class Compared:
     seeds: tuple[int, ...]
     comparisons: tuple[Comparison, ...]  # of every variant in every primary metric, Holm-corrected
     failures: Mapping[str, Mapping[int, tuple[str, ...]]]  # by variant and seed
+    trust: str  # how well its parameters were fitted
 
     @property
     def outcome(self) -> Outcome:
@@ -86,6 +86,7 @@ def compare_variants(
             name: {run.seed: run.failures for run in of if run.failures}
             for name, of in by_variant.items()
         },
+        trust=trust(loaded.calibration),
     )
 
 
@@ -147,7 +148,7 @@ def markdown(compared: Compared) -> str:
                 f"{variant} breaks an expectation in {len(by_seed)} of {seeds} seeds, "
                 f"such as {seed}: {failures[0]}"
             )
-    return "\n".join([*lines, UNCALIBRATED]) + "\n"
+    return "\n".join([*lines, compared.trust]) + "\n"
 
 
 def number(value: float) -> str:

@@ -18,8 +18,8 @@ FILE = "runs.jsonl"
 class Ledger:
     """The runs in a folder, one JSON line each, by what they were made from.
 
-    A run counts as done when scenario, manifests, seed, measures and the simulator's own code are
-    the same; a last line that was cut off is done again.
+    A run counts as done when scenario, manifests, traces, seed, measures and the simulator's own
+    code are the same; a last line that was cut off is done again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,7 +80,9 @@ def _key(job: Job) -> str:
         name: [manifest.obj for manifest in manifests]
         for name, manifests in sorted(loaded.manifests.items())
     }
-    of = [_code(), loaded.scenario.model_dump(mode="json"), objects, job.seed, job.measures]
+    traces = sorted((repr(spec), trace) for spec, trace in loaded.traces.items())
+    scenario = loaded.scenario.model_dump(mode="json")
+    of = [_code(), scenario, objects, traces, job.seed, job.measures]
     text = json.dumps([job.variant, *of], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -8,12 +8,13 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean
 
-from simulator.experiments.comparing import UNCALIBRATED, number
+from simulator.experiments.comparing import number
 from simulator.experiments.ledger import Ledger
 from simulator.experiments.runs import Job, Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, t_interval
 from simulator.kernel import HOUR_US
 from simulator.scenario import load
+from simulator.scenario.calibration import trust
 from simulator.scenario.settings import Objective
 
 
@@ -63,6 +64,7 @@ class Swept:
     flaps_per_hour_max: float
     points: tuple[Point, ...]
     runs: tuple[Run, ...]  # by point, then seed; without those on fresh seeds
+    trust: str  # how well its parameters were fitted
 
     def __str__(self) -> str:
         return markdown(self)
@@ -99,7 +101,8 @@ def sweep(
     Raises:
         BadInputError: The scenario or a combination cannot be used, or a metric does not exist.
     """
-    scenario = load(path).scenario
+    loaded = load(path)
+    scenario = loaded.scenario
     flap_names = [f"{name}.replicas.flaps" for name in sorted(scenario.workloads)]
     measures = sorted({*plan.objectives, *flap_names})
     hours = (scenario.duration - scenario.clock.warmup - scenario.clock.drain) / HOUR_US
@@ -140,6 +143,7 @@ def sweep(
         flaps_per_hour_max=plan.flaps_per_hour_max,
         points=tuple(points),
         runs=tuple(runs),
+        trust=trust(loaded.calibration),
     )
 
 
@@ -197,7 +201,7 @@ def markdown(swept: Swept) -> str:
     if lost:
         told = "; ".join(point.name for point in lost)
         lines += ["", f"No longer on the front by the fresh seeds: {told}."]
-    return "\n".join([*lines, "", UNCALIBRATED]) + "\n"
+    return "\n".join([*lines, "", swept.trust]) + "\n"
 
 
 def _run(

@@ -14,9 +14,10 @@ from prism_operator.api.validation import InvalidObject, parse
 from prism_operator.documents import Document, Location, location_of
 from simulator.autoscaling.keda.triggers import MODELLED
 from simulator.inputs import BadInputError, load_documents
+from simulator.scenario.calibration import Calibration, read_calibration
 from simulator.scenario.model import Scenario
 from simulator.scenario.rates import Surroundings, Trace, TraceSpec
-from simulator.scenario.settings import Setting, changed
+from simulator.scenario.settings import Setting, changed, path_text
 from simulator.scenario.traces import read_trace
 from simulator.scenario.unmodelled import unmodelled, unmodelled_in_patch
 from simulator.scenario.values import BY_KIND, shown
@@ -50,6 +51,7 @@ class LoadedScenario:
     scenario: Scenario
     manifests: Mapping[str, tuple[Manifest, ...]]
     traces: Mapping[TraceSpec, Trace] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +93,9 @@ def load_document(
         BadInputError: With every problem found, each with its place in a file.
     """
     scenario = _validated(document, document.value)
-    settings = [*_settings_of(scenario, values or {}, document), *settings]
+    calibration = _calibration(document, path, scenario)
+    fitted = calibration.settings() if calibration is not None else []
+    settings = [*fitted, *_settings_of(scenario, values or {}, document), *settings]
     if own := [s for s in settings if s.target is None]:
         try:
             scenario = _validated(document, changed(document.value, own))
@@ -127,7 +131,30 @@ def load_document(
             problems += error.problems
     if problems:
         raise BadInputError(problems)
-    return LoadedScenario(path, scenario, manifests, traces)
+    return LoadedScenario(path, scenario, manifests, traces, calibration)
+
+
+def _calibration(document: Document, path: Path, scenario: Scenario) -> Calibration | None:
+    """The file of fitted values that the scenario names; each is for something that it has."""
+    if scenario.calibration is None:
+        return None
+    file = path.parent / scenario.calibration
+    if not file.exists():
+        message = f'calibration "{scenario.calibration}" does not exist'
+        raise BadInputError([str(document.complain(("calibration",), message))])
+    calibration = read_calibration(file)
+    named: dict[Location, Mapping[Any, object]] = {
+        ("workloads",): scenario.workloads,
+        ("cluster", "pools"): scenario.cluster.pools,
+    }
+    for setting in calibration.settings():
+        for above, known in named.items():
+            step = setting.path[len(above)] if len(setting.path) > len(above) else None
+            if setting.path[: len(above)] == above and step not in known:
+                there = ", ".join(known) or "none"
+                what = f"{path} has no {path_text((*above, str(step)))} (there are: {there})"
+                raise BadInputError([f"{file}: {what}"])
+    return calibration
 
 
 def _traces_of(scenario: Scenario) -> list[TraceSpec]:

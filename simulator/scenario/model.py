@@ -17,6 +17,7 @@ class Scenario(Strict):
 
     question: str
     seed: int = 0
+    calibration: str | None = None
     duration: Duration
     clock: ClockSpec = Field(default_factory=ClockSpec)
     cluster: ClusterSpec

@@ -170,7 +170,7 @@ def path_text(path: Location) -> str:
 def changed(value: Any, settings: Sequence[Setting]) -> Any:
     """A copy of ``value`` with the settings made.
 
-    A value that replaces a text becomes a text: thresholds of triggers are texts.
+    A plain value that replaces a text becomes a text: thresholds of triggers are texts.
 
     Raises:
         ValueError: A path leads through something that is no mapping or list.
@@ -186,7 +186,8 @@ def _set(value: Any, setting: Setting) -> None:
     for i, step in enumerate(above):
         value = _step(value, step, setting, make={} if isinstance(setting.path[i + 1], str) else [])
     old = _step(value, last, setting, make=None)
-    value[last] = _as_text(setting.value) if isinstance(old, str) else setting.value
+    plain = not isinstance(setting.value, Mapping | list)
+    value[last] = _as_text(setting.value) if isinstance(old, str) and plain else setting.value
 
 
 def _step(value: Any, step: str | int, setting: Setting, make: Any) -> Any:
