@@ -28,7 +28,7 @@ MAIL = {
     "produce": 15,
     "consumer": {"rate": 10},
 }
-SEARCH = Search(12, 1.5, 0, seed=1)
+SEARCH = Search(8, 3, 0, seed=1)
 LAG_STAYS_LOW = {"never": {"metric": {"of": "mail.lag", "above": 100}}}
 
 
@@ -50,7 +50,7 @@ def a_file(folder: Path, **keys: Any) -> Path:
 
 
 def a_search(
-    path: Path, *, runs: int = 12, load: float = 1.5, shift_s: int = 0, pool: Any = None
+    path: Path, *, runs: int = 8, load: float = 3, shift_s: int = 0, pool: Any = None
 ) -> Found:
     return search_for_breaks(path, Search(runs, load, shift_s, seed=1), pool or local(1))
 
@@ -251,7 +251,9 @@ def test_changes_get_weaker_until_there_is_nothing_left_of_them() -> None:
 def test_the_command_exits_1_with_a_find_and_says_where_it_is(tmp_path: Path) -> None:
     path = a_file(tmp_path)
 
-    result = CliRunner().invoke(app, ["search", str(path), "--runs", "12", "--workers", "1"])
+    result = CliRunner().invoke(
+        app, ["search", str(path), "--runs", "8", "--load", "3", "--workers", "1"]
+    )
 
     assert result.exit_code == 1, result.output
     (file,) = (tmp_path / "regressions").glob("*.yaml")
