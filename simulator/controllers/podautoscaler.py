@@ -67,9 +67,12 @@ class PodAutoscalers:
     def __init__(self, world: ApiWorld, metrics: MetricsApi, period_us: Us) -> None:
         self._world, self._metrics, self._period_us = world, metrics, period_us
         self._held: dict[Ref, _Held] = {}
+        self._facts: dict[str, tuple[Json, PodFacts]] = {}  # of a pod's last version, by uid
 
     def changed(self, change: Change) -> bool:
         """Takes notice of HPAs that come and go; whether this was one."""
+        if change.ref.resource == POD and change.new is None:
+            self._facts.pop(uid_of(change.latest), None)
         if change.ref.resource != HORIZONTAL_POD_AUTOSCALER:
             return False
         held = self._held.get(change.ref)
@@ -107,7 +110,7 @@ class PodAutoscalers:
         scale = Scale(
             scaled["spec"]["replicas"],
             (scaled.get("status") or {}).get("replicas", 0),
-            tuple(map(pod_facts, pods)),
+            tuple(map(self._facts_of, pods)),
         )
         readings = self._readings(hpa, spec.targets, pods)
         decision = autoscaler.decide(spec, scale, readings, now_us)
@@ -138,6 +141,12 @@ class PodAutoscalers:
         for rs in self._world.controlled_by(uid_of(deployment), REPLICA_SET):
             pods += self._world.controlled_by(uid_of(rs), POD)
         return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def _facts_of(self, pod: Json) -> PodFacts:
+        known = self._facts.get(uid_of(pod))
+        if known is None or known[0] is not pod:
+            known = self._facts[uid_of(pod)] = pod, pod_facts(pod)
+        return known[1]
 
     def _readings(self, hpa: Json, targets: Sequence[Target], pods: Sequence[Json]) -> Readings:
         by_pod: dict[str, dict[str, Sample]] = {}
