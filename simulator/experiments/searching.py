@@ -24,6 +24,7 @@ from simulator.randomness import Streams
 from simulator.report import duration
 from simulator.scenario import Scenario, load
 from simulator.scenario.claims import Expectation
+from simulator.scenario.files import self_contained
 
 SHRINK_RUNS_MAX = 150  # for one find
 SPAN_FACTOR_MAX = 2.0  # by which how long a fault lasts is stretched or cut
@@ -95,7 +96,8 @@ def search_for_breaks(
         BadInputError: The scenario cannot be used.
     """
     scenario = load(path).scenario
-    start = Case(load_documents(path)[0], path, scenario.seed)
+    # Fitted values are in it, since loads are changed and parts left out.
+    start = Case(self_contained(load_documents(path)[0], path), path, scenario.seed)
     cases = [start, *(_drawn(start, scenario, search, i) for i in range(1, search.runs))]
     jobs, refused = [], 0
     for i, case in enumerate(cases):

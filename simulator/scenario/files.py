@@ -134,6 +134,19 @@ def load_document(
     return LoadedScenario(path, scenario, manifests, traces, calibration)
 
 
+def self_contained(document: Document, path: Path) -> Document:
+    """A scenario with the values of its calibration in it, so that they can be changed.
+
+    Raises:
+        BadInputError: With every problem found, each with its place in a file.
+    """
+    calibration = _calibration(document, path, _validated(document, document.value))
+    if calibration is None:
+        return document
+    value = changed(document.value, calibration.settings())
+    return replace(document, value={k: v for k, v in value.items() if k != "calibration"})
+
+
 def _calibration(document: Document, path: Path, scenario: Scenario) -> Calibration | None:
     """The file of fitted values that the scenario names; each is for something that it has."""
     if scenario.calibration is None:

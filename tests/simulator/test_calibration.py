@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -19,10 +20,12 @@ from simulator.calibration.objects import durations, read_objects
 from simulator.calibration.prometheus import Prometheus, Series
 from simulator.calibration.speeds import fit_speeds
 from simulator.cli import app
+from simulator.experiments.cases import Case, Change
 from simulator.experiments.ledger import Ledger
 from simulator.experiments.runs import Variant, jobs_of, local, run_all
-from simulator.inputs import BadInputError
+from simulator.inputs import BadInputError, load_documents
 from simulator.scenario import load
+from simulator.scenario.files import self_contained
 from simulator.scenario.rates import RateSpec, Surroundings
 from simulator.workloads.rates import Rate
 from tests.simulator.test_comparing import a_file
@@ -193,6 +196,26 @@ def test_a_calibration_goes_into_runs_and_verdicts(tmp_path: Path) -> None:
         "CALIBRATED, by what was not fitted to: cluster.pods.ready 0 % off; all else is assumed\n"
         in compared.stdout
     )
+
+
+def test_a_search_changes_fitted_loads_too(tmp_path: Path) -> None:
+    scenario = a_traced_file(tmp_path, rate=1)
+    test = {"unseen": 3, "error": 0.1}
+    fitted = {"value": {"constant": 7}, "source": "s", "samples": 9, "backtest": test}
+    calibration = {"parameters": {"workloads.w.cpu.cores": fitted}}
+    (tmp_path / "fitted.yaml").write_text(yaml.safe_dump(calibration))
+    scenario.write_text(scenario.read_text() + "\ncalibration: fitted.yaml\n")
+    (document,) = load_documents(scenario)
+    path = ("workloads", "w", "cpu", "cores")
+
+    start = Case(self_contained(document, scenario), scenario, seed=1)
+    tried = replace(start, changes=(Change(path, factor=2.0),)).loaded().scenario
+
+    assert start.value()["workloads"]["w"]["cpu"]["cores"] == {"constant": 7}
+    assert "calibration" not in start.value()
+    cpu = tried.workloads["w"].cpu
+    assert cpu is not None
+    assert (cpu.cores.constant, cpu.cores.times) == (7, 2)
 
 
 def test_a_node_pool_that_the_scenario_lacks_is_told(tmp_path: Path) -> None:
