@@ -43,6 +43,8 @@ _NODE_LEASE_S = 40
 CLIENT_QPS = 500
 _STARTS = 3  # a port found free may be taken by another cluster before we bind it
 
+_FRONT_PROXY = "front-proxy-client"
+
 # Whom the installed operator runs as.
 OPERATOR_ACCOUNT = "system:serviceaccount:prism-system:prism-operator-controller-manager"
 
@@ -238,6 +240,7 @@ class LocalCluster(Cluster):
         self.port = port
         self.outlives = False
         self.client_qps: int | None = CLIENT_QPS
+        self.hpa_sync_s: int | None = None
         self._programs = programs
         self._etcd_port = etcd_port
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -255,6 +258,7 @@ class LocalCluster(Cluster):
         audit: bool = False,
         outlives: bool = False,
         client_qps: int | None = CLIENT_QPS,
+        hpa_sync_s: int | None = None,
         programs: Programs | None = None,
     ) -> LocalCluster:
         """Starts a control plane with its files in ``directory``; ready when this returns.
@@ -262,6 +266,7 @@ class LocalCluster(Cluster):
         ``audit`` keeps a log of every write (``audit_events``). ``outlives`` lets it run on when
         this process ends; ``attach`` finds it again. ``client_qps`` is how many requests a second
         controller-manager and scheduler may make; None leaves them Kubernetes' limits (20, 50).
+        ``hpa_sync_s`` is how often HPAs are looked at; None leaves Kubernetes' 15 s.
 
         Raises:
             ClusterError: when a component does not come up.
@@ -273,6 +278,7 @@ class LocalCluster(Cluster):
             cluster = cls(directory, programs, etcd_port, port)
             cluster.outlives = outlives
             cluster.client_qps = client_qps
+            cluster.hpa_sync_s = hpa_sync_s
             try:
                 cluster._start_api(audit=audit)
                 break
@@ -352,6 +358,11 @@ class LocalCluster(Cluster):
     def audit_log(self) -> Path:
         """One audit event a line, for every write, and reads by ``OPERATOR_ACCOUNT``."""
         return self.directory / "audit.log"
+
+    @property
+    def front_proxy_ca(self) -> Path:
+        """Who signed the certificate that the API server shows to aggregated APIs."""
+        return self.directory / "pki" / "front-proxy-ca.crt"
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
         """See ``Cluster``."""
@@ -460,7 +471,9 @@ class LocalCluster(Cluster):
             time.sleep(0.05)
 
     def _write_credentials(self) -> None:
-        authority = Authority.create()
+        authority, front_proxy = Authority.create(), Authority.create()
+        # As whom the API server comes to those that it passes requests on to.
+        proxy_certificate, proxy_key = front_proxy.client(_FRONT_PROXY, [])
         certificate, key = authority.server(
             ["127.0.0.1"], ["localhost", "kubernetes", "kubernetes.default.svc"]
         )
@@ -469,6 +482,9 @@ class LocalCluster(Cluster):
             ("ca.key", authority.key),
             ("apiserver.crt", certificate),
             ("apiserver.key", key),
+            ("front-proxy-ca.crt", front_proxy.certificate),
+            ("front-proxy.crt", proxy_certificate),
+            ("front-proxy.key", proxy_key),
             ("service-accounts.key", service_account_key()),
         ):
             _write_secret(self.directory / "pki" / name, content)
@@ -543,8 +559,18 @@ class LocalCluster(Cluster):
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--service-cluster-ip-range=10.96.0.0/12",
-            # Nobody reaches a loopback address through the `kubernetes` Service.
+            # Nobody reaches a loopback address through the `kubernetes` Service. Without a route to
+            # anywhere it would not start, unless it is told an address (RFC 5737's).
             "--endpoint-reconciler-type=none",
+            "--advertise-address=192.0.2.1",
+            # Aggregated APIs, such as metrics.
+            f"--requestheader-client-ca-file={self.front_proxy_ca}",
+            f"--requestheader-allowed-names={_FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={pki / 'front-proxy.crt'}",
+            f"--proxy-client-key-file={pki / 'front-proxy.key'}",
             "--allow-privileged=true",
         ]
         if audit:
@@ -557,9 +583,11 @@ class LocalCluster(Cluster):
     def _controller_manager_command(self) -> list[str]:
         pki = self.directory / "pki"
         kubeconfig = self.directory / "kubeconfig-system-kube-controller-manager"
+        sync_s = self.hpa_sync_s
         return [
             *(self._programs.controller_manager or ()),
             f"--kubeconfig={kubeconfig}",
+            *(() if sync_s is None else (f"--horizontal-pod-autoscaler-sync-period={sync_s}s",)),
             f"--root-ca-file={pki / 'ca.crt'}",
             f"--service-account-private-key-file={pki / 'service-accounts.key'}",
             "--secure-port=0",
