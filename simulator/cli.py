@@ -27,6 +27,8 @@ from simulator.experiments.runs import dask, local
 from simulator.experiments.searching import Find, Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
+from simulator.importing.command import import_files
+from simulator.importing.exporting import export_scenario
 from simulator.inputs import BadInputError
 from simulator.quiet import silence
 from simulator.report import header, row, summary, write_junit
@@ -386,6 +388,58 @@ def trace(
     """Write what Prometheus recorded as a load that a scenario can play."""
     try:
         text = trace_file(query, out, url=prometheus, token_file=token_file, span=(from_, to, step))
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
+
+
+_Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")]
+
+
+@app.command("import")
+def import_cluster(
+    out: Annotated[
+        Path,
+        typer.Option(help="Write the scenario here, and its manifests beside it.", metavar="FILE"),
+    ],
+    from_files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="What kubectl get printed as YAML or JSON: nodes, pods, and what is to be played.",
+            metavar="FILE",
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="A scenario whose load, timeline, times and prices are kept; its nodes and "
+            "manifests become those of the cluster.",
+            metavar="FILE",
+        ),
+    ] = None,
+    anonymise: Annotated[
+        bool, typer.Option("--anonymise", help="Number all names, the same everywhere.")
+    ] = False,
+    force: _Force = False,
+) -> None:
+    """Write a scenario of a cluster's nodes, pods and manifests. No secret gets into it."""
+    try:
+        text = import_files(from_files or [], out, base=base, anonymous=anonymise, force=force)
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    folder: Annotated[Path, typer.Argument(help="Where to write.", metavar="FOLDER")],
+    force: _Force = False,
+) -> None:
+    """Write a scenario's manifests and nodes for KWOK, which kubectl apply takes."""
+    try:
+        text = export_scenario(file, folder, force=force)
     except BadInputError as error:
         _refuse(error)
     typer.echo(text, nl=False)

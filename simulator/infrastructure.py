@@ -220,8 +220,9 @@ def _is_of(node: Json, choice: NodesChoice) -> bool:
     )
 
 
-def _offer(name: str, spec: PoolSpec, cluster: ClusterSpec, streams: Streams) -> Offer:
-    pool = Pool(
+def pool_of(name: str, spec: PoolSpec, cluster: ClusterSpec) -> Pool:
+    """The nodes that a pool of a scenario is of."""
+    return Pool(
         name=name,
         zones=spec.zones or cluster.zones,
         count=spec.count,
@@ -229,7 +230,11 @@ def _offer(name: str, spec: PoolSpec, cluster: ClusterSpec, streams: Streams) ->
         labels=spec.node_labels,
         taints=[t.model_dump(exclude_defaults=True) for t in spec.taints],
         region_of=cluster.region_of,
+        names=spec.names,
     )
+
+
+def _offer(name: str, spec: PoolSpec, cluster: ClusterSpec, streams: Streams) -> Offer:
     interruptions = None
     if (how := spec.interruption) is not None:
         low, high = how.hazard.range
@@ -241,6 +246,7 @@ def _offer(name: str, spec: PoolSpec, cluster: ClusterSpec, streams: Streams) ->
             how.missed,
             how.drought,
         )
+    pool = pool_of(name, spec, cluster)
     # Karpenter makes new nodes for pods that wait; groups keep their size.
     replaces = spec.max is None or cluster.nodes.provisioner != "karpenter"
     return Offer(

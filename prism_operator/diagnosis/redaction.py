@@ -29,7 +29,7 @@ _CREDENTIAL: Final = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|"
     r"credentials?|authorization|auth|cookie|dsn|signature|sasl|conn(?:ection)?[-_]?str(?:ing)?"
 )
-_CREDENTIAL_NAME: Final = re.compile(rf"(?i){_CREDENTIAL}|key|cert")
+CREDENTIAL_NAME: Final = re.compile(rf"(?i){_CREDENTIAL}|key|cert")
 # In texts: forms in which programs print credentials. Each keeps what is in its group "kept".
 _IN_TEXT: Final = (
     re.compile(r"-----BEGIN [^-]*-----.*?(?:-----END [^-]*-----|$)", re.DOTALL),
@@ -66,7 +66,7 @@ _ARGUMENT: Final = re.compile(
     r"leader-elect-namespace|health-probe-bind-address|metrics-bind-address)=[\w.,:-]{1,253}|"
     r"--(?:no-)?(?:leader-elect|allow-privileged-placement)"
 )
-_FREE_FORM: Final = frozenset(
+FREE_FORM: Final = frozenset(
     {
         "config",
         "backendConfig",
@@ -125,8 +125,8 @@ class Redactor:
                     return {k: self._annotation(k, v) for k, v in sorted(value.items())}
                 if key == "metadata" and "triggers" in path[-3:]:
                     return {k: _withheld(v) for k, v in value.items()}
-                if key in _FREE_FORM:
-                    return _withheld_inside(value)
+                if key in FREE_FORM:
+                    return withheld_inside(value)
                 return {k: self._clean(v, (*path, k)) for k, v in value.items()}
             case list():
                 if key == "managedFields":
@@ -134,14 +134,14 @@ class Redactor:
                     return [{k: e[k] for k in wanted if k in e} for e in value]
                 if key in ("args", "command"):
                     return [a if _ARGUMENT.fullmatch(str(a)) else WITHHELD for a in value]
-                if key in _FREE_FORM:
-                    return _withheld_inside(value)
+                if key in FREE_FORM:
+                    return withheld_inside(value)
                 if key == "env":
                     return [self._variable(entry) for entry in value]
                 return [self._clean(v, (*path, "")) for v in value]
             case str():
                 if key in _URLS:
-                    return _clean_url(value)
+                    return address_of(value)
                 return self.text(value)
         return value
 
@@ -165,16 +165,17 @@ def _withheld(value: Any) -> Any:
     return WITHHELD
 
 
-def _withheld_inside(value: Any) -> Any:
+def withheld_inside(value: Any) -> Any:
+    """A free-form value with all of its texts and numbers withheld."""
     match value:
         case dict():
-            return {k: _withheld_inside(v) for k, v in value.items()}
+            return {k: withheld_inside(v) for k, v in value.items()}
         case list():
-            return [_withheld_inside(v) for v in value]
+            return [withheld_inside(v) for v in value]
     return _withheld(value)
 
 
-def _clean_url(text: str) -> str:
+def address_of(text: str) -> str:
     """Scheme, host and port of a URL; all else may hold credentials."""
     try:
         url = urlsplit(text)
@@ -201,7 +202,7 @@ def _names(obj: ReadOnlyJson) -> Iterator[object]:
 def _secrets(value: Any, path: tuple[str, ...] = (), name: str = "") -> Iterator[str]:
     """Values to look for in texts, from wherever people put secrets; ``name`` is the value's."""
     key = path[-1] if path else ""
-    free = any(part in _FREE_FORM or part == "annotations" for part in path) or (
+    free = any(part in FREE_FORM or part == "annotations" for part in path) or (
         "metadata" in path and "triggers" in path
     )
     match value:
@@ -218,10 +219,10 @@ def _secrets(value: Any, path: tuple[str, ...] = (), name: str = "") -> Iterator
         case str():
             yield from _in_url(value)
             if key in ("args", "command"):
-                yield from (part for part in re.split(r"[=\s]", value) if _looks_random(part))
+                yield from (part for part in re.split(r"[=\s]", value) if looks_random(part))
             elif (free or "env" in path) and not _PLAIN.fullmatch(value):
-                named = _CREDENTIAL_NAME.search(name) is not None
-                if (named and _is_word(value)) or _looks_random(value):
+                named = CREDENTIAL_NAME.search(name) is not None
+                if (named and _is_word(value)) or looks_random(value):
                     yield value
 
 
@@ -237,7 +238,7 @@ def _is_word(value: str) -> bool:
     return len(value) >= _LENGTH_MIN and value.lower() not in _COMMON
 
 
-def _looks_random(value: str) -> bool:
+def looks_random(value: str) -> bool:
     """Whether it is long, of one piece, and has letters and digits, as generated secrets have."""
     return (
         len(value) >= _RANDOM_LENGTH_MIN

@@ -6,14 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import Json
 from simulator.calibration.durations import Sample
-from simulator.inputs import BadInputError, load_documents
+from simulator.inputs import BadInputError, load_objects
 
 _PULLED = re.compile(r"in (\S+) \((\S+) including waiting\)")
 _PRESENT = re.compile(r"already present on machine")
@@ -26,19 +23,7 @@ def read_objects(path: Path) -> list[Json]:
     Raises:
         BadInputError: The file cannot be read, or has none of them.
     """
-    try:
-        values: list[Any] = [orjson.loads(path.read_bytes())]
-    except OSError as error:
-        raise BadInputError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except orjson.JSONDecodeError:
-        values = [document.value for document in load_documents(path)]
-    objects = [
-        item
-        for value in values
-        if isinstance(value, dict)
-        for item in (value.get("items") or [] if "items" in value else [value])
-        if isinstance(item, dict)
-    ]
+    objects = load_objects(path)
     wanted = [obj for obj in objects if obj.get("kind") in _KINDS]
     if not wanted:
         got = ", ".join(sorted({str(obj.get("kind")) for obj in objects})) or "nothing"

@@ -24,7 +24,7 @@ _CONDITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Nodes of one shape, spread evenly over zones."""
+    """Nodes of one shape: those that have names where these say, all others evenly over zones."""
 
     name: str
     zones: Sequence[str]
@@ -33,6 +33,31 @@ class Pool:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Json] = ()
     region_of: Callable[[str], str] = lambda _: "region-1"
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def places(self) -> list[tuple[str, int]]:
+        """Zone and number in it of each node that is there from the start."""
+        longest = max(map(len, self.names.values()), default=0)
+        named = [
+            (zone, number)
+            for number in range(longest)
+            for zone in self.zones
+            if number < len(self.names.get(zone, ()))
+        ][: self.count]
+        counts = {zone: sum(z == zone for z, _ in named) for zone in self.zones}
+        places = list(named)
+        while len(places) < self.count:
+            zone = min(self.zones, key=counts.__getitem__)
+            places.append((zone, counts[zone]))
+            counts[zone] += 1
+        return places
+
+    def name_of(self, zone: str, number: int) -> str:
+        """What the node in that place is called."""
+        own = self.names.get(zone, ())
+        if number < len(own):
+            return own[number]
+        return "-".join(filter(None, (self.name, zone, str(number))))
 
 
 @dataclass(slots=True)
@@ -68,8 +93,9 @@ def build_node(pool: Pool, name: str, zone: str, ordinal: int, unix_us: int) -> 
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/os": "linux",
         HOSTNAME_LABEL: name,
-        ZONE_LABEL: zone,
-        REGION_LABEL: pool.region_of(zone),
+        # Where nobody says it, as on one machine, nodes have no such label.
+        **({ZONE_LABEL: zone} if zone else {}),
+        **({REGION_LABEL: region} if (region := pool.region_of(zone)) else {}),
         "pool": pool.name,
         **pool.labels,
     }

@@ -108,10 +108,8 @@ class Supply:
     def begin(self) -> None:
         """The nodes that are there from the start."""
         for name, state in self._pools.items():
-            zones = state.offer.pool.zones
-            for i in range(state.offer.pool.count):
-                instance = self._take(name, zones[i % len(zones)], i // len(zones))
-                self._register(instance)
+            for zone, slot in state.offer.pool.places():
+                self._register(self._take(name, zone, slot))
         for name, state in self._pools.items():
             for zone in state.offer.pool.zones:
                 self._plan_shock(name, zone, 0)
@@ -164,7 +162,7 @@ class Supply:
         state.slots.setdefault(zone, set()).add(slot)
         generation = state.generations.get((zone, slot), -1) + 1
         state.generations[zone, slot] = generation
-        name = f"{pool}-{zone}-{slot}" + (f"-r{generation}" if generation else "")
+        name = state.offer.pool.name_of(zone, slot) + (f"-r{generation}" if generation else "")
         instance = Instance(name, pool, zone, slot, generation, self._kernel.now_us)
         self.instances[name] = instance
         self.on_launched(name, pool)

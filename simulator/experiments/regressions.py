@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from prism_operator.api.meta import Json
-from simulator.experiments.cases import Case
 from simulator.experiments.searching import Find, Search, differs
 from simulator.inputs import BadInputError
 from simulator.scenario.settings import path_text
+from simulator.scenario.writing import moved, scenario_text
 
 NAME_LENGTH_MAX = 64
-COMMENT_WIDTH = 100
 
 
 def write_regression(folder: Path, search: Search, find: Find) -> Path:
@@ -65,44 +58,7 @@ def _text(folder: Path, search: Search, find: Find) -> str:
         f"Made smaller: {', '.join(others) or 'nothing'}. Left out: {left_out}.",
         "It fails until what it shows is mended; from then on it sees that it stays so.",
     ]
-    lines = [line for part in comment for line in textwrap.wrap(
-        part, COMMENT_WIDTH, subsequent_indent="  ", drop_whitespace=True, break_on_hyphens=False
-    )]  # fmt: skip
-    value = _moved(small, folder)
-    body = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, width=COMMENT_WIDTH, default_flow_style=None
-    )
-    return "".join(f"# {line}\n" for line in lines) + body
-
-
-def _moved(case: Case, folder: Path) -> Json:
-    """The scenario with its files named from another folder."""
-    value = case.value()
-
-    def moved(name: str) -> str:
-        return Path(os.path.relpath(case.path.parent / name, folder)).as_posix()
-
-    def walk(below: Any) -> None:
-        if isinstance(below, list):
-            for item in below:
-                walk(item)
-        if not isinstance(below, dict):
-            return
-        for key, item in below.items():
-            if key == "trace" and isinstance(item, dict) and "file" in item:
-                item["file"] = moved(item["file"])
-            walk(item)
-
-    walk(value.get("workloads"))
-    walk(value.get("timeline"))
-    if "manifests" in value:
-        value["manifests"] = [moved(name) for name in value["manifests"]]
-    for event in value.get("timeline") or ():
-        if "apply" in event:
-            applied = event["apply"]
-            names = [applied] if isinstance(applied, str) else applied
-            event["apply"] = [moved(name) for name in names]
-    return value
+    return scenario_text(moved(small.value(), small.path.parent, folder), comment)
 
 
 def _names(folder: Path, scenario: str, what: str) -> Iterator[Path]:

@@ -97,7 +97,8 @@ class PoolSpec(Strict):
     """Nodes of one shape; ``zones`` defaults to all of the cluster's.
 
     ``price`` is an hour's, of one node. With ``max`` an autoscaler may grow the pool, and shrink it
-    to ``min``.
+    to ``min``. ``names`` are those of nodes that have a name of their own, by zone; all others are
+    called by pool, zone and number.
     """
 
     count: int = Field(ge=0, le=10_000)
@@ -109,11 +110,20 @@ class PoolSpec(Strict):
     boot: TimeSpan = fixed("60s")
     interruption: InterruptionSpec | None = None
     zones: tuple[str, ...] | None = None
+    names: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     allocatable: dict[str, Quantity] = Field(
         default_factory=lambda: {"cpu": "4", "memory": "16Gi", "pods": "110"}
     )
     labels: dict[str, str] = Field(default_factory=dict)
     taints: tuple[TaintSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_in_its_zones(self) -> PoolSpec:
+        for zone in self.names:
+            if self.zones is not None and zone not in self.zones:
+                zones = ", ".join(self.zones)
+                raise ValueError(f'names: zone "{zone}" is not one of its zones [{zones}]')
+        return self
 
     @model_validator(mode="after")
     def _within_bounds(self) -> PoolSpec:
@@ -273,10 +283,19 @@ class ClusterSpec(Strict):
     @model_validator(mode="after")
     def _zones_exist(self) -> ClusterSpec:
         for name, pool in self.pools.items():
-            for zone in pool.zones or ():
+            for zone in (*(pool.zones or ()), *pool.names):
                 if zone not in self.zones:
                     zones = ", ".join(self.zones)
                     raise ValueError(f'pool "{name}": zone "{zone}" is not one of [{zones}]')
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_once(self) -> ClusterSpec:
+        seen: set[str] = set()
+        for name in (n for pool in self.pools.values() for of in pool.names.values() for n in of):
+            if name in seen:
+                raise ValueError(f'names: "{name}" is the name of two nodes')
+            seen.add(name)
         return self
 
     @model_validator(mode="after")
