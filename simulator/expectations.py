@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-
-from prism_operator.api.meta import Json, Resource
+from prism_operator.api.meta import Json
 from prism_operator.documents import location_of
 from simulator.cluster.api import Cache
 from simulator.controllers.objects import condition, is_ready, labels_of, node_of
 from simulator.kernel import SECOND_US, Us
 from simulator.scenario.claims import Bounds, Claim, CountClaim, Expectation, MetricClaim
 from simulator.series import Recorder
+from simulator.spelling import spelled
 from simulator.sums import sum_up
 
 
@@ -208,20 +207,7 @@ def value_at(obj: Mapping[str, Any], path: str) -> Any:
 
 def described(expectation: Expectation) -> str:
     """An expectation as a sentence, for the one who reads why it failed."""
-    text = _plain(expectation.claim)
+    text = spelled(expectation.claim)
     within = "" if expectation.within is None else f" within {expectation.within / SECOND_US:g}s"
     after = "" if expectation.after is None else f" after {expectation.after}"
     return f"{expectation.mode.replace('_', ' ')} {text}{within}{after}"
-
-
-def _plain(value: object) -> str:
-    """A value as its file says it: only what was given."""
-    match value:
-        case BaseModel():
-            fields = type(value).model_fields
-            given = [(f, fields[f].alias) for f in fields if f in value.model_fields_set]
-            return ", ".join(f"{alias}: {_plain(getattr(value, f))}" for f, alias in given)
-        case Resource():
-            return value.kind
-        case _:
-            return str(value)

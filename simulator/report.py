@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from simulator.run import Result
+from simulator.spelling import duration
 
 _COLUMNS = (
     ("scenario", 34),
@@ -77,11 +78,3 @@ def write_junit(path: Path, results: Sequence[Result]) -> None:
 def _line(cells: Sequence[str]) -> str:
     padded = (cell.ljust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
     return "  ".join(padded).rstrip()
-
-
-def duration(seconds: float) -> str:
-    """A span of time to the second, as scenarios write it: ``1h30m``."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
-    return "".join(parts) + (f"{rest}s" if rest or whole == 0 else "")

@@ -88,18 +88,21 @@ class Distribution:
         self._highs.append(high)
         self._censored.append(censored)
 
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """Times, weights, lowest and highest values, and which are censored; by time of adding."""
+        floats = (self._weights, self._lows, self._highs)
+        return (
+            np.frombuffer(self.times_us, np.int64),
+            *(np.frombuffer(column, np.float64) for column in floats),
+            np.frombuffer(self._censored, np.int8).astype(bool),
+        )
+
     def quantile(self, share: float, from_us: Us, to_us: Us) -> tuple[float, bool]:
         """The value that this share is at or below, of those come between two points in time.
 
         True with it: so many are not done yet that the true one is larger.
         """
-        times = np.frombuffer(self.times_us, np.int64)
-        some = (times >= from_us) & (times < to_us)
-        weights, lows, highs = (
-            np.frombuffer(column, np.float64)[some]
-            for column in (self._weights, self._lows, self._highs)
-        )
-        censored = np.frombuffer(self._censored, np.int8)[some].astype(bool)
+        weights, lows, highs, censored = self._between(from_us, to_us)
         if not weights.size:
             return 0.0, False
         wanted = share * _sum(weights)
@@ -121,15 +124,14 @@ class Distribution:
 
     def mean(self, from_us: Us, to_us: Us) -> tuple[float, bool]:
         """The mean; True with it where some are not done, so that the true one is larger."""
-        times = np.frombuffer(self.times_us, np.int64)
-        some = (times >= from_us) & (times < to_us)
-        weights, lows, highs = (
-            np.frombuffer(column, np.float64)[some]
-            for column in (self._weights, self._lows, self._highs)
-        )
-        total = _sum(weights)
-        unfinished = bool(np.frombuffer(self._censored, np.int8)[some].any())
+        weights, lows, highs, censored = self._between(from_us, to_us)
+        total, unfinished = _sum(weights), bool(censored.any())
         return (_sum(weights * (lows + highs) / 2) / total if total else 0.0), unfinished
+
+    def _between(self, from_us: Us, to_us: Us) -> tuple[np.ndarray, ...]:
+        times, *columns = self.columns()
+        some = (times >= from_us) & (times < to_us)
+        return tuple(column[some] for column in columns)
 
 
 def _sum(values: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Protocol
 
 from prism_operator.api.meta import Json
@@ -18,15 +19,28 @@ class Sink(Protocol):
         """Takes one line."""
 
 
+Listener = Callable[[Us, str, str], object]  # when, what happened, to what
+
+
 class Trace:
     """Writes the log if asked to, and its hash always."""
 
     def __init__(self, sink: Sink | None = None) -> None:
         self._sink, self._hash = sink, hashlib.sha256()
+        self._listeners: list[Listener] = []
         self.lines = 0
+
+    def on_told(self, listener: Listener) -> None:
+        """Tells a listener of everything that is no write to the API server."""
+        self._listeners.append(listener)
 
     def record(self, at_us: Us, what: str, about: str, **more: object) -> None:
         """One line: when (seconds), what happened, to what."""
+        self._write(at_us, what, about, **more)
+        for listener in self._listeners:
+            listener(at_us, what, about)
+
+    def _write(self, at_us: Us, what: str, about: str, **more: object) -> None:
         at = f"{at_us // SECOND_US}.{at_us % SECOND_US:06d}"
         line = json.dumps({"at": at, "what": what, "object": about, **more}) + "\n"
         self._hash.update(line.encode())
@@ -38,7 +52,7 @@ class Trace:
         """A write to the API server; ``digest`` stands for the whole object."""
         what = "created" if change.old is None else "deleted" if change.new is None else "changed"
         obj = change.latest
-        self.record(
+        self._write(
             at_us,
             what,
             str(change.ref),

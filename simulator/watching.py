@@ -19,10 +19,10 @@ from prism_operator.api.meta import NODE, POD, PRISM_PATTERN, PRISM_STACK
 from simulator.controllers.objects import condition, is_ready, is_true
 from simulator.expectations import Judge, described
 from simulator.kernel import SECOND_US, Us
-from simulator.report import duration
 from simulator.run import Result, Simulation
 from simulator.scenario import LoadedScenario
 from simulator.series import Series
+from simulator.spelling import duration
 from simulator.trace import Sink
 
 FRAMES_PER_S = 10

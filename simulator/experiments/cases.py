@@ -11,10 +11,10 @@ from typing import Any
 from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import Json
 from prism_operator.documents import Document, Location
-from simulator.report import duration
 from simulator.scenario import LoadedScenario
 from simulator.scenario.files import load_document
 from simulator.scenario.settings import path_text
+from simulator.spelling import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,8 @@ def markdown(compared: Compared) -> str:
 
 def number(value: float) -> str:
     """Four digits that count, and no exponent where one can do without."""
+    if abs(value) < 1e-9:  # what a search for a quantile leaves of 0
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 

@@ -21,10 +21,10 @@ from simulator.experiments.runs import Job, Pool, Run, run_all
 from simulator.inputs import BadInputError, load_documents
 from simulator.kernel import SECOND_US, LivelockError, Us
 from simulator.randomness import Streams
-from simulator.report import duration
 from simulator.scenario import Scenario, load
 from simulator.scenario.claims import Expectation
 from simulator.scenario.files import self_contained
+from simulator.spelling import duration
 
 SHRINK_RUNS_MAX = 150  # for one find
 SPAN_FACTOR_MAX = 2.0  # by which how long a fault lasts is stretched or cut

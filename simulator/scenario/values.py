@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from prism_operator.api.durations import parse_duration_s
 from prism_operator.api.meta import RESOURCES, Ref, Resource
@@ -78,12 +79,18 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-Duration = Annotated[Us, BeforeValidator(_span_of_time)]
+_DURATION = BeforeValidator(_span_of_time)
+Duration = Annotated[Us, _DURATION]
 TimeSpan = Annotated[Span, BeforeValidator(_span)]
 Target = Annotated[Ref, BeforeValidator(reference)]
 KindName = Annotated[Resource, BeforeValidator(_resource)]
 Quantity = Annotated[str, BeforeValidator(_quantity)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether a field holds a ``Duration``; that is a plain number to everybody else."""
+    return any(m is _DURATION for m in field.metadata) or field.annotation == Duration | None
 
 
 class Strict(BaseModel):

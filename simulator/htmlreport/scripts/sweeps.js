@@ -1,0 +1,1 @@
+// What sweeps draw: the front, and where replicas flap.
