@@ -29,6 +29,9 @@ from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.importing.command import import_files
 from simulator.importing.exporting import export_scenario
+from simulator.htmlreport.bands import watch_numbers
+from simulator.htmlreport.comparing import COST, compare_page
+from simulator.htmlreport.files import RunReports, check_report, write_report
 from simulator.inputs import BadInputError
 from simulator.quiet import silence
 from simulator.report import header, row, summary, write_junit
@@ -42,6 +45,11 @@ from simulator.watching import Happenings, Player
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 BAR_STEPS = 50  # in which the bar moves through one run
+
+_Report = Annotated[
+    Path | None,
+    typer.Option(help="Write pictures and tables here, as one HTML file.", metavar="FILE"),
+]
 
 app = typer.Typer(
     help="Runs the operator in a simulated cluster with simulated time.",
@@ -67,6 +75,14 @@ def run(
     junit: Annotated[
         Path | None, typer.Option(help="Write the results here, as JUnit XML.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write pictures and tables here, as one HTML file; with several FILEs a folder, "
+            "in which each gets its own.",
+            metavar="FILE",
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Play the run in the terminal.")] = False,
     speed: Annotated[
         float | None,
@@ -87,15 +103,16 @@ def run(
             raise BadInputError([f"--event-log: expected one FILE, got {len(loaded)}"])
         if speed is not None and not watch:
             raise BadInputError(["--speed: is for --watch"])
+        reports = RunReports(report, loaded)
         if watch:
-            results = [_watch(scenario, seed, event_log, speed) for scenario in loaded]
+            results = [_watch(scenario, seed, event_log, speed, reports) for scenario in loaded]
             typer.echo(header())
             for result in results:
                 _print(result)
         else:
             typer.echo(header())
             with progress(len(loaded), "scenarios") as bar:
-                results = [_run(scenario, seed, event_log, bar) for scenario in loaded]
+                results = [_run(scenario, seed, event_log, bar, reports) for scenario in loaded]
         if junit is not None:
             _write_junit(junit, results)
     except BadInputError as error:
@@ -135,6 +152,7 @@ def compare(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the verdict here too, for a pull request.")
     ] = None,
+    report: _Report = None,
 ) -> None:
     """Run variants of a scenario under the same seeds and judge which is better.
 
@@ -142,6 +160,8 @@ def compare(
     """
     try:
         request = read_request(file, variant or [], primary or [], seeds)
+        if report is not None:
+            check_report(report)
         total = len(request.seeds) * (1 + len(request.variants))
         with progress(total, "runs") as bar:
             compared = compare_variants(
@@ -151,9 +171,13 @@ def compare(
                 seeds=request.seeds,
                 primary=request.primary,
                 pool=local(workers or os.cpu_count() or 1),
+                also=() if report is None else (COST,),
+                observe=None if report is None else watch_numbers,
                 on_done=lambda _: bar.advance(),
             )
         text = to_markdown(compared)
+        if report is not None:
+            write_report(report, compare_page(file, request, compared))
         if markdown is not None:
             _write_text(markdown, text, "--markdown")
     except BadInputError as error:
@@ -465,25 +489,40 @@ def _load(files: list[Path]) -> list[LoadedScenario]:
     return loaded
 
 
-def _run(scenario: LoadedScenario, seed: int | None, event_log: Path | None, bar: Bar) -> Result:
+def _run(
+    scenario: LoadedScenario,
+    seed: int | None,
+    event_log: Path | None,
+    bar: Bar,
+    reports: RunReports,
+) -> Result:
     with _log_file(event_log) as log:
         simulation = Simulation(scenario, seed=seed, log=log)
+        recording = reports.record(simulation)
         result = simulation.run(steps=BAR_STEPS, on_step=lambda: bar.advance(1 / BAR_STEPS))
     _print(result)
+    reports.write(scenario, simulation, recording, result)
     return result
 
 
 def _watch(
-    scenario: LoadedScenario, seed: int | None, event_log: Path | None, speed: float | None
+    scenario: LoadedScenario,
+    seed: int | None,
+    event_log: Path | None,
+    speed: float | None,
+    reports: RunReports,
 ) -> Result:
     with _log_file(event_log) as log:
         happenings = Happenings(log)
         simulation = Simulation(scenario, seed=seed, log=happenings)
+        recording = reports.record(simulation)
         pause = Event()
         player = Player(
             scenario, simulation, happenings, Console(), perf_counter, pause.wait, speed
         )
-        return player.play()
+        result = player.play()
+    reports.write(scenario, simulation, recording, result)
+    return result
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from statistics import fmean
 
-from simulator.experiments.runs import Pool, Run, Variant, jobs_of, run_all
+from simulator.experiments.runs import Observer, Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, Claim, Comparison, compare, holm
 from simulator.scenario.calibration import trust
 from simulator.scenario.settings import PrimarySpec
@@ -36,6 +36,7 @@ class Compared:
     comparisons: tuple[Comparison, ...]  # of every variant in every primary metric, Holm-corrected
     failures: Mapping[str, Mapping[int, tuple[str, ...]]]  # by variant and seed
     trust: str  # how well its parameters were fitted
+    runs: Mapping[str, tuple[Run, ...]]  # by variant, the baseline first; in the order of seeds
 
     @property
     def outcome(self) -> Outcome:
@@ -57,15 +58,20 @@ def compare_variants(
     seeds: Sequence[int],
     primary: Mapping[str, PrimarySpec],
     pool: Pool,
+    also: Sequence[str] = (),
+    observe: Observer | None = None,
     on_done: Callable[[Run], None] = lambda _: None,
 ) -> Compared:
     """Runs baseline and variants under the same seeds and judges the primary metrics.
+
+    ``also`` are metrics that are measured and not judged.
 
     Raises:
         BadInputError: The scenario or a variant cannot be used, or a metric does not exist.
     """
     loaded = baseline.load(path)
-    jobs = jobs_of(path, [baseline, *variants], seeds, sorted(primary))
+    measures = sorted({*primary, *also})
+    jobs = jobs_of(path, [baseline, *variants], seeds, measures, observe)
     runs = run_all(jobs, pool, on_done=on_done)
     by_variant: dict[str, list[Run]] = {}
     for run in runs:
@@ -87,6 +93,7 @@ def compare_variants(
             for name, of in by_variant.items()
         },
         trust=trust(loaded.calibration),
+        runs={name: tuple(of) for name, of in by_variant.items()},
     )
 
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +43,14 @@ class Run:
     measured: Mapping[str, Observation]
     failures: tuple[str, ...]
     log_hash: str
+    observed: Any = None  # by the job's observer
+
+
+class Observer(Protocol):
+    """Looks at a simulation; a function of a module, so that other processes find it."""
+
+    def __call__(self, simulation: Simulation, /) -> Callable[[], Any]:
+        """Called before the run; what the answer gives after it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Job:
     seed: int
     measures: tuple[str, ...]
     pickled: bytes  # a LoadedScenario
+    observe: Observer | None = None
 
     @property
     def loaded(self) -> LoadedScenario:
@@ -65,6 +74,7 @@ class Job:
         silence()
         loaded = self.loaded
         simulation = Simulation(loaded, seed=self.seed)
+        observed = self.observe(simulation) if self.observe is not None else None
         result = simulation.run()
         clock = loaded.scenario.clock
         from_us, to_us = clock.warmup, loaded.scenario.duration - clock.drain
@@ -72,7 +82,8 @@ class Job:
             name: measure(name, result, simulation.recorder, from_us, to_us)
             for name in self.measures
         }
-        return Run(self.variant, self.seed, measured, result.failures, result.log_hash)
+        run = Run(self.variant, self.seed, measured, result.failures, result.log_hash)
+        return run if observed is None else replace(run, observed=observed())
 
 
 def _run(job: Job) -> Run:
@@ -136,7 +147,11 @@ def dask(address: str) -> Pool:
 
 
 def jobs_of(
-    path: Path, variants: Sequence[Variant], seeds: Sequence[int], measures: Sequence[str]
+    path: Path,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    measures: Sequence[str],
+    observe: Observer | None = None,
 ) -> list[Job]:
     """Every variant under every seed, by variant, then seed.
 
@@ -144,7 +159,7 @@ def jobs_of(
         BadInputError: A variant cannot be used.
     """
     return [
-        Job(variant.name, seed, tuple(measures), pickled)
+        Job(variant.name, seed, tuple(measures), pickled, observe)
         for variant in variants
         for pickled in [pickle.dumps(variant.load(path))]
         for seed in seeds

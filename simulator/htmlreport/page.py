@@ -26,35 +26,19 @@ def render(template: str, *, pictures: Mapping[str, Any], **more: Any) -> str:
     Raises:
         BadInputError: The package for templates is not installed.
     """
-    environment = _environment()
-    page: str = environment.get_template(template).render(
-        data=_embedded(pictures),
-        pictures=pictures,
-        charts=_text("vendor/echarts/echarts.min.js"),
-        scripts="\n".join(_text(f"scripts/{name}") for name in _SCRIPTS),
-        style=_text("page.css"),
-        **more,
+    page: str = (
+        templates()
+        .get_template(template)
+        .render(
+            data=_embedded(pictures),
+            pictures=pictures,
+            charts=_text("vendor/echarts/echarts.min.js"),
+            scripts="\n".join(_text(f"scripts/{name}") for name in _SCRIPTS),
+            style=_text("page.css"),
+            **more,
+        )
     )
     return page
-
-
-def check_report(path: Path) -> None:
-    """Finds out before a long run whether its report can be written.
-
-    Raises:
-        BadInputError: It cannot.
-    """
-    _environment()
-    if not path.parent.is_dir():
-        raise BadInputError([f"--report {path}: there is no folder {path.parent}"])
-
-
-def write_report(path: Path, page: str) -> None:
-    """Writes the page. Raises BadInputError."""
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise BadInputError([f"--report {path}: {error.strerror}"]) from None
 
 
 def source_of(loaded: LoadedScenario) -> Sequence[Mapping[str, str]]:
@@ -88,7 +72,12 @@ def _text(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Any:
+def templates() -> Any:
+    """The templates of pages.
+
+    Raises:
+        BadInputError: The package for templates is not installed.
+    """
     try:
         jinja2: Any = import_module("jinja2")
     except ImportError:

@@ -1,12 +1,16 @@
 // Draws what the page has places for, and draws it again for another theme, width or printer.
 
+picture("forest", drawForest);
 picture("tradeoff", drawTradeoff);
+picture("pairs", drawPairs);
 picture("timeline", drawTimeline);
+picture("bands", drawBands);
 picture("map", drawMap);
 
 function redraw() { moment.followers = []; drawAll(); }
 
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
+startChoices();
 if (DATA.map) moment.seconds = firstFault();
 redraw();
 startPlayer();
