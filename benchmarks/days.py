@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ NODES_A_HPA, NODES_A_KEDA_GROUP = 5, 10  # S5: 20 HPAs and 10 groups on 100 node
 PODS_A_NODE, PODS_A_PATTERN = 20, 50
 
 
-def day(nodes: int, *, minutes: int = 24 * 60) -> LoadedScenario:
+def day(
+    nodes: int,
+    *,
+    minutes: int = 24 * 60,
+    price: float = 0.0,
+    timeline: Sequence[Mapping[str, Any]] = (),
+) -> LoadedScenario:
     """20 pods a node on the mean; an HPA for every 5 nodes, a KEDA group for every 10.
 
     The other pods belong to patterns of constant size. Load has a
@@ -47,9 +54,10 @@ def day(nodes: int, *, minutes: int = 24 * 60) -> LoadedScenario:
             "seed": 1,
             "duration": f"{minutes}m",
             "cluster": {
-                "pools": {"base": {"count": nodes, "allocatable": _ALLOCATABLE}},
+                "pools": {"base": {"count": nodes, "allocatable": _ALLOCATABLE, "price": price}},
                 "autoscaling": {"keda": True},
             },
+            "timeline": list(timeline),
             "manifests": ["patterns"],
             "workloads": workloads,
             "expect": [{"atEnd": {"count": {"of": "PrismPattern", "ready": True, "atLeast": 1}}}],

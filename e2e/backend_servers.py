@@ -397,5 +397,5 @@ def _postgres(program: str) -> str:
 def _program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        raise MissingServer(f"{name} is missing: scripts/install-backends")
+        raise MissingServer(f"{name} is missing: scripts/install-test-programs")
     return found

@@ -35,7 +35,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that has three weeks of a topic and its consumers: Debian's ``prometheus``."""
     missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
     if missing:
-        pytest.fail(f"{' and '.join(missing)} missing: scripts/install-backends")
+        pytest.fail(f"{' and '.join(missing)} missing: scripts/install-test-programs")
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "recorded").write_text(recorded())
     (folder / "config.yaml").write_text("global: {}\n")

@@ -14,7 +14,7 @@ from simulator.controllers.objects import condition, is_ready, labels_of, node_o
 from simulator.kernel import SECOND_US, Us
 from simulator.scenario.claims import Bounds, Claim, CountClaim, Expectation, MetricClaim
 from simulator.series import Recorder
-from simulator.spelling import spelled
+from simulator.spelling import span, spelled
 from simulator.sums import sum_up
 
 
@@ -208,6 +208,6 @@ def value_at(obj: Mapping[str, Any], path: str) -> Any:
 def described(expectation: Expectation) -> str:
     """An expectation as a sentence, for the one who reads why it failed."""
     text = spelled(expectation.claim)
-    within = "" if expectation.within is None else f" within {expectation.within / SECOND_US:g}s"
+    within = "" if expectation.within is None else f" within {span(expectation.within)}"
     after = "" if expectation.after is None else f" after {expectation.after}"
     return f"{expectation.mode.replace('_', ' ')} {text}{within}{after}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from prism_operator.api.meta import Resource
-from simulator.kernel import SECOND_US
+from prism_operator.api.meta import Ref, Resource
+from simulator.kernel import SECOND_US, Us
 from simulator.scenario.values import is_duration
 
 
@@ -16,6 +16,11 @@ def duration(seconds: float) -> str:
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
     return "".join(parts) + (f"{rest}s" if rest or whole == 0 else "")
+
+
+def span(us: Us) -> str:
+    """A ``Duration`` of a scenario as its file says it."""
+    return duration(us / SECOND_US) if us >= SECOND_US else f"{us / 1000:g}ms"
 
 
 def spelled(value: object) -> str:
@@ -30,13 +35,15 @@ def spelled(value: object) -> str:
             )
         case Resource():
             return value.kind
+        case Ref():
+            return str(value)
         case tuple():
             return ", ".join(map(spelled, value))
+        case float() if value.is_integer():
+            return str(int(value))
         case _:
             return str(value)
 
 
 def _field(field: FieldInfo, value: object) -> str:
-    if is_duration(field) and isinstance(value, int):
-        return duration(value / SECOND_US) if value >= SECOND_US else f"{value / 1000:g}ms"
-    return spelled(value)
+    return span(value) if is_duration(field) and isinstance(value, int) else spelled(value)

@@ -144,7 +144,8 @@ def _of_timeline(scenario: Scenario) -> Iterator[Mark]:
         ends = action in _SWITCHES and said == "up"
         is_fault = action in _FAULTS or (action in _SWITCHES and not ends)
         title = event.name or words
-        texts = (f"{words}: {spelled(said)}",) if action else ()
+        told = spelled(said)
+        texts = (f"{words}: {told}" if event.name else told,) if action else ()
         lane = Lane.FAULTS if is_fault else Lane.SCENARIO
         yield Mark(lane, event.at, title, texts, _until(event, action, events, scenario.duration))
 

@@ -122,7 +122,7 @@ function timelineFrame(panels, marks, lanes, layout) {
     frame.xAxis.push({
       ...timeAxis(), gridIndex: i + 1,
       axisLabel: { ...axisStyle().axisLabel, show: isLast, hideOverlap: true, formatter: (ms) => elapsed(ms / 1000) },
-      axisPointer: { show: true, label: { show: isLast, formatter: ({ value }) => `${elapsed(value / 1000)}  (${clock(value / 1000)})` } },
+      axisPointer: { show: true, snap: false, label: { show: isLast, formatter: ({ value }) => `${elapsed(value / 1000)}  (${clock(value / 1000)})` } },
     });
     frame.yAxis.push({
       type: "value", gridIndex: i + 1, min: 0, splitNumber: 2, ...axisStyle(), axisPointer: { show: false },
@@ -160,7 +160,7 @@ function drawTimeline({ element, open }) {
   const lanes = laneRows(marks);
   const layout = timelineLayout(panels, lanes);
   const chart = open(layout.total), option = timelineFrame(panels, marks, lanes, layout);
-  const shade = shades(marks);
+  const time = pointerTime(chart), shade = shades(marks);
   option.series.push(laneSeries(marks, lanes));
   const shown = {};
   DATA.workloads.forEach((name, i) => { shown[name] = i < OWNERS_SHOWN; });
@@ -188,7 +188,7 @@ function drawTimeline({ element, open }) {
       });
     });
   });
-  option.tooltip = tooltip({ trigger: "axis", formatter: (hits) => pointed(chart, panels, marks, hits) });
+  option.tooltip = tooltip({ trigger: "axis", formatter: () => pointed(chart, panels, marks, time()) });
   chart.setOption(option);
   followMoment(chart, element, layout);
   chart.getZr().on("click", (event) => {
@@ -222,9 +222,16 @@ function boundLines(panel, line, k) {
   };
 }
 
+// Answers with the time that the pointer is at. Tooltips know only the nearest point of a line, and lines
+// have points only where they change. To be called before the chart is filled, so that it hears first.
+function pointerTime(chart) {
+  let x = 0;
+  ["mousemove", "click"].forEach((kind) => chart.getZr().on(kind, (event) => { x = event.offsetX; }));
+  return () => Math.min(DATA.end, Math.max(0, chart.convertFromPixel({ xAxisIndex: 1 }, x) / 1000));
+}
+
 // What the pointer is at: happenings first, then every number that is shown.
-function pointed(chart, panels, marks, hits) {
-  const seconds = (hits[0] ? hits[0].axisValue : 0) / 1000;
+function pointed(chart, panels, marks, seconds) {
   const selected = Object.assign({}, ...chart.getOption().legend.map((legend) => legend.selected || {}));
   const option = chart.getOption().dataZoom[0];
   const near = (DATA.end * (option.end - option.start)) / 100 / 250;

@@ -105,7 +105,7 @@ function drawBands({ element, open }) {
     .map((b) => ({ ...b, title: b.title, lines: [] }));
   const marks = DATA.marks, lanes = laneRows(marks);
   const layout = timelineLayout(panels, lanes), chart = open(layout.total);
-  const option = timelineFrame(panels, marks, lanes, layout), shade = shades(marks);
+  const option = timelineFrame(panels, marks, lanes, layout), shade = shades(marks), time = pointerTime(chart);
   const times = DATA.t.map((t) => t * 1000), stepped = (values) => times.map((t, i) => [t, values[Math.min(i, values.length - 1)]]);
   option.series.push(laneSeries(marks, lanes));
   option.legend.push(panelLegend(DATA.variants, 6, MARGIN.left));
@@ -121,12 +121,12 @@ function drawBands({ element, open }) {
       { ...common, data: stepped(band.mid), lineStyle: { width: 1.8, color: hue } },
     );
   }));
-  option.tooltip = tooltip({ trigger: "axis", formatter: (hits) => pointedBands(panels, marks, hits) });
+  option.tooltip = tooltip({ trigger: "axis", formatter: () => pointedBands(panels, marks, time()) });
   chart.setOption(option);
   followMoment(chart, element, layout);
 }
-function pointedBands(panels, marks, hits) {
-  const seconds = (hits[0] ? hits[0].axisValue : 0) / 1000, parts = [`<b>${elapsed(seconds)}</b> (${clock(seconds)})`];
+function pointedBands(panels, marks, seconds) {
+  const parts = [`<b>${elapsed(seconds)}</b> (${clock(seconds)})`];
   parts.push(...marksAt(marks, seconds, DATA.end / 250).slice(0, 8).map((m) => `<div>${markLines(m)}</div>`));
   for (const panel of panels) {
     parts.push(`<div style="color:${css("quiet")}">${safe(panel.title)} (${safe(panel.unit)})</div>`);
