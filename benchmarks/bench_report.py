@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_report [--nodes 200] [--minutes 1440] [--out FILE]
 
-The day of ``benchmarks.days`` with prices and a zone that is dark for a while is simulated once (a day of 200 nodes
-takes most of an hour); what is measured is what comes after. One JSON line.
+The day of ``benchmarks.days``, with a price and a zone that is dark for a while, is simulated once
+(200 nodes take most of an hour); what is measured is what comes after. One JSON line.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +84,16 @@ class Browser:
 
     def _logs(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         requests = []
-        for entry in self.driver.get_log("performance"):
+        for entry in self._log("performance"):
             event = json.loads(entry["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":
                 requests.append(event["params"]["request"]["url"])
-        complaints = tuple(entry["message"] for entry in self.driver.get_log("browser"))
+        complaints = tuple(entry["message"] for entry in self._log("browser"))
         return tuple(requests), complaints
+
+    def _log(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        entries: Sequence[Mapping[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
 
     def _call(self, command: str, **arguments: Any) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self.driver.execute_cdp_cmd(command, arguments)

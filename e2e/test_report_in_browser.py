@@ -31,9 +31,9 @@ return getComputedStyle(document.body).backgroundColor.match(/\\d+/g)
 """
 PRINTING = """
 dispatchEvent(new Event("beforeprint"));
-const paper = document.body.getBoundingClientRect().right;
+const right = (part) => part.getBoundingClientRect().right;
 const seen = {
-  inside: [...document.querySelectorAll(".chart canvas")].every((c) => c.getBoundingClientRect().right <= paper + 1),
+  inside: [...document.querySelectorAll(".chart canvas")].every((c) => right(c) <= right(document.body) + 1),
   open: [...document.querySelectorAll("details")].every((part) => part.open),
   theme: document.documentElement.dataset.theme,
 };

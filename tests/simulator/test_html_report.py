@@ -133,21 +133,21 @@ def test_the_map_has_every_pod_on_its_node_and_the_new_one_elsewhere(node_loss: 
 
 
 def test_secrets_in_manifests_are_not_shown(tmp_path: Path) -> None:
-    password = "correct horse battery"
+    hidden = "correct horse battery"
     path = a_scenario(tmp_path, manifests=["stack.yaml", "secret.yaml"])
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "db", "namespace": "default"},
-        "stringData": {"password": password},
-        "data": {"token": base64.b64encode(password.encode()).decode()},
+        "stringData": {"password": hidden},
+        "data": {"token": base64.b64encode(hidden.encode()).decode()},
     }
     (tmp_path / "secret.yaml").write_text(yaml.safe_dump(secret))
 
     assert report_of(path, "--report", tmp_path / "r.html") == (0, "")
 
     page = (tmp_path / "r.html").read_text()
-    assert password not in page
+    assert hidden not in page
     assert secret["data"]["token"] not in page  # type: ignore[index]
     assert page.count(HIDDEN) == 2
 
