@@ -33,7 +33,8 @@ PRINTING = """
 dispatchEvent(new Event("beforeprint"));
 const right = (part) => part.getBoundingClientRect().right;
 const seen = {
-  inside: [...document.querySelectorAll(".chart canvas")].every((c) => right(c) <= right(document.body) + 1),
+  inside: [...document.querySelectorAll(".chart canvas")]
+    .every((canvas) => right(canvas) <= right(document.body) + 1),
   open: [...document.querySelectorAll("details")].every((part) => part.open),
   theme: document.documentElement.dataset.theme,
 };
