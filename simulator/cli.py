@@ -27,11 +27,11 @@ from simulator.experiments.runs import dask, local
 from simulator.experiments.searching import Find, Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
-from simulator.importing.command import import_files
-from simulator.importing.exporting import export_scenario
 from simulator.htmlreport.bands import watch_numbers
 from simulator.htmlreport.comparing import COST, compare_page
 from simulator.htmlreport.files import RunReports, check_report, write_report
+from simulator.importing.command import import_files
+from simulator.importing.exporting import export_scenario
 from simulator.inputs import BadInputError
 from simulator.quiet import silence
 from simulator.report import header, row, summary, write_junit
