@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from prism_operator.api.durations import parse_duration_s
+from prism_operator.cli.plugin.flags import ContextFlag, KubeconfigFlag
 from simulator.calibration.command import calibrate_file, trace_file
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
@@ -30,7 +31,7 @@ from simulator.experiments.sweeping import sweep as run_sweep
 from simulator.htmlreport.bands import watch_numbers
 from simulator.htmlreport.comparing import COST, compare_page
 from simulator.htmlreport.files import RunReports, check_report, write_report
-from simulator.importing.command import import_files
+from simulator.importing.command import Wanted, import_files
 from simulator.importing.exporting import export_scenario
 from simulator.inputs import BadInputError
 from simulator.quiet import silence
@@ -430,10 +431,12 @@ def import_cluster(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="What kubectl get printed as YAML or JSON: nodes, pods, and what is to be played.",
+            help="What kubectl get printed as YAML or JSON; without it, a running cluster is read.",
             metavar="FILE",
         ),
     ] = None,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
     base: Annotated[
         Path | None,
         typer.Option(
@@ -449,7 +452,15 @@ def import_cluster(
 ) -> None:
     """Write a scenario of a cluster's nodes, pods and manifests. No secret gets into it."""
     try:
-        text = import_files(from_files or [], out, base=base, anonymous=anonymise, force=force)
+        wanted = Wanted(out, base, anonymise, force)
+        if not from_files:
+            from simulator.importing.live import import_live  # only this needs the HTTP libraries
+
+            text = import_live(kubeconfig, context, wanted)
+        elif kubeconfig or context:
+            raise BadInputError(["--from: what it names is read instead of a cluster: not both"])
+        else:
+            text = import_files(from_files, wanted)
     except BadInputError as error:
         _refuse(error)
     typer.echo(text, nl=False)

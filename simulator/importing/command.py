@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from prism_operator.api.meta import Json
@@ -14,44 +15,52 @@ from simulator.scenario import load
 from simulator.scenario.writing import manifests_text, moved, scenario_text
 
 
-def import_files(
-    files: Sequence[Path], out: Path, *, base: Path | None, anonymous: bool, force: bool
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where the scenario goes, what it is based on, under which names; whether to overwrite."""
+
+    out: Path
+    base: Path | None = None
+    anonymous: bool = False
+    force: bool = False
+
+
+def import_files(files: Sequence[Path], wanted: Wanted) -> str:
     """Makes a scenario of what ``kubectl get`` printed, and tells of it.
 
     Raises:
         BadInputError: With what is wrong or missing.
     """
     objects = [obj for file in files for obj in load_objects(file)]
-    source = ", ".join(file.name for file in files)
-    return import_objects(objects, source, out, base=base, anonymous=anonymous, force=force)
+    return import_objects(objects, ", ".join(file.name for file in files), wanted)
 
 
 def import_objects(
     objects: Iterable[Json],
     source: str,
-    out: Path,
+    wanted: Wanted,
     *,
-    base: Path | None,
-    anonymous: bool,
-    force: bool,
-    more_notes: Sequence[str] = (),
+    keda: bool = True,
+    notes: Sequence[str] = (),
 ) -> str:
     """The same of objects that are at hand; ``source`` says where they come from.
+
+    ``keda``: whether it may be there, for those that ask for it.
 
     Raises:
         BadInputError: With what is wrong or missing.
     """
-    if anonymous and base is not None:
+    out, base = wanted.out, wanted.base
+    if wanted.anonymous and base is not None:
         raise BadInputError(
             ["--anonymise: not with --base, whose names are not those of the cluster"]
         )
     selected = select(objects)
-    if anonymous:
+    if wanted.anonymous:
         selected, source = anonymise(selected), "a cluster"
     manifests = out.with_name(f"{out.stem}-manifests.yaml")
     before = None if base is None else moved(_scenario(base), base.parent, out.parent)
-    imported = compose(selected, source, manifests.name, before)
+    imported = compose(selected, source, manifests.name, before, keda=keda)
     told = [f"By prism-sim import, from {source}; its objects are in {manifests.name}."]
     if base is None:
         told.append(
@@ -63,14 +72,14 @@ def import_objects(
             out: scenario_text(imported.scenario, told),
             manifests: manifests_text(imported.manifests, told[:1]),
         },
-        force=force,
+        force=wanted.force,
     )
     try:
         load(out)
     except BadInputError as error:
         head = f"{out} was written, but cannot be played before this is mended:"
         raise BadInputError([head, *error.problems]) from None
-    return _told(imported, out, manifests, more_notes)
+    return _told(imported, out, manifests, notes)
 
 
 def write_all(files: Mapping[Path, str], *, force: bool) -> None:

@@ -25,12 +25,15 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def compose(selected: Selected, source: str, manifests: str, base: Json | None) -> Imported:
+def compose(
+    selected: Selected, source: str, manifests: str, base: Json | None, *, keda: bool = True
+) -> Imported:
     """A scenario that names its manifests ``manifests``; with what nodes do not tell from ``base``.
 
     Raises:
         BadInputError: There is no node that is ready.
     """
+    keda = keda and selected.keda
     before = (base or {}).get("cluster") or {}
     used = texts_in([obj.get("spec") for obj in selected.manifests])
     found = pools_of(selected.nodes, used, before.get("zones") or ())
@@ -38,13 +41,13 @@ def compose(selected: Selected, source: str, manifests: str, base: Json | None) 
     cordons: list[Json] = [{"at": "0s", "cordon": {"node": name}} for name in found.cordoned]
     if base is None:
         return Imported(
-            _alone(selected, source, manifests, found.cluster, cordons),
+            _alone(selected, source, manifests, found.cluster, cordons, keda=keda),
             selected.manifests,
             tuple(notes),
         )
     scenario = copy.deepcopy(base)
     scenario["cluster"] = _merged(before, found.cluster, notes)
-    if selected.keda:
+    if keda:
         scenario["cluster"].setdefault("autoscaling", {})["keda"] = True
     scenario["manifests"] = [manifests]
     told = scenario.get("timeline") or []
@@ -55,13 +58,19 @@ def compose(selected: Selected, source: str, manifests: str, base: Json | None) 
 
 
 def _alone(
-    selected: Selected, source: str, manifests: str, cluster: Json, cordons: Sequence[Json]
+    selected: Selected,
+    source: str,
+    manifests: str,
+    cluster: Json,
+    cordons: Sequence[Json],
+    *,
+    keda: bool,
 ) -> Json:
     scenario: Json = {
         "question": f"Does what was read from {source} come up, and stay?",
         "seed": 1,
         "duration": DURATION,
-        "cluster": {**cluster, **({"autoscaling": {"keda": True}} if selected.keda else {})},
+        "cluster": {**cluster, **({"autoscaling": {"keda": True}} if keda else {})},
         "manifests": [manifests],
     }
     if cordons:

@@ -3,15 +3,21 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from prism_operator.api.meta import POD, Json
+from prism_operator.adapters.connection import connect_over
+from prism_operator.api.meta import POD, Json, Resource
+from prism_operator.ports import Failed, Listed, Reader, Reason
+from simulator.apiserver.transport import InProcessAdapter
 from simulator.cli import app
 from simulator.importing.exporting import MANIFESTS, NAMESPACES, NODES, SCENARIO, nodes_of
+from simulator.importing.live import read_cluster
+from simulator.importing.selection import select
+from simulator.inputs import BadInputError
 from simulator.run import Simulation
 from simulator.scenario import LoadedScenario, load
 
@@ -342,3 +348,49 @@ def test_an_export_is_not_overwritten(tmp_path: Path) -> None:
 
     assert "--force overwrites it" in refused("export", path, tmp_path / "out")
     assert sim("export", path, tmp_path / "out", "--force").exit_code == 0
+
+
+# A running cluster
+
+
+def test_a_running_cluster_is_imported_without_what_it_made_itself() -> None:
+    simulation = Simulation(load(SCENARIOS / "zone-spread.yaml"))
+    simulation.run_until(120)
+
+    read = read_cluster(connect_over(InProcessAdapter(simulation.server)).reader())
+    selected = select(read.objects)
+
+    written = {f"{o['kind']} {o['metadata']['name']}" for o in selected.manifests}
+    assert written == {"Namespace prism-system", *refs(load(SCENARIOS / "zone-spread.yaml"))}
+    assert len(selected.nodes) == 9
+    assert not read.keda
+
+
+class NotAllowed:
+    """A cluster that lets one read pods only."""
+
+    def list(self, resource: Resource, namespace: str = "") -> Listed | Failed:
+        if resource == POD:
+            return Listed((), "1")
+        return Failed(Reason.FORBIDDEN, "no")
+
+
+def test_missing_rights_are_listed_at_once_with_the_command_that_grants_them() -> None:
+    with pytest.raises(BadInputError) as refusal:
+        read_cluster(cast(Reader, NotAllowed()))
+
+    told = str(refusal.value)
+    assert "not allowed to list nodes, namespaces" in told
+    assert "--verb=list --resource=nodes,namespaces" in told
+    assert "prismstacks.prism.io" in told
+    assert "pods," not in told
+
+
+def test_what_is_no_kubeconfig_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("[1, 2")
+
+    told = refused("import", "--kubeconfig", file, "--out", tmp_path / "out.yaml")
+
+    assert str(file) in told
+    assert not (tmp_path / "out.yaml").exists()
