@@ -28,6 +28,7 @@ from simulator.experiments.runs import dask, local
 from simulator.experiments.searching import Find, Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
+from simulator.explaining.command import explain_file
 from simulator.htmlreport.bands import watch_numbers
 from simulator.htmlreport.comparing import COST, compare_page
 from simulator.htmlreport.files import RunReports, check_report, write_report
@@ -317,6 +318,34 @@ def _seconds(text: str, option: str) -> int:
         return round(parse_duration_s(text))
     except ValueError as error:
         raise BadInputError([f"{option}: {error}"]) from None
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    at: Annotated[
+        str,
+        typer.Option(
+            help="When: 20m30s since the start, seconds as in the event log, a date, or the name "
+            "of an event in the scenario.",
+            metavar="TIME",
+        ),
+    ],
+    pod: Annotated[
+        str | None, typer.Option(help="Why is this pod there, or nowhere?", metavar="NAME")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Instead of the seed in the scenario.", metavar="N")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say why the simulated cluster decided as it did, and what would have changed it."""
+    silence()
+    try:
+        text = explain_file(file, at, pod=pod, seed=seed, as_json=json)
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(text, nl=False)
 
 
 @app.command()

@@ -144,7 +144,7 @@ class Simulation:
             self.machines,
             self.kubelets,
             self.workloads,
-            self._scheduler.snapshot,
+            self.scheduler.snapshot,
             self._streams,
             self.recorder,
             path=loaded.path,
@@ -199,7 +199,7 @@ class Simulation:
             self._run_controllers,
             cluster.reaction.controllers,
         )
-        self._scheduler = Scheduler(
+        self.scheduler = Scheduler(
             self._world(SCHEDULER, client=cluster.clients.scheduler),
             self._streams.stream("kube-scheduler", "preemption").randrange,
         )
@@ -207,7 +207,7 @@ class Simulation:
             self.kernel,
             Phase.SCHEDULER,
             "kube-scheduler",
-            partial(self._since_start, self._scheduler.step),
+            partial(self._since_start, self.scheduler.step),
             cluster.reaction.scheduler,
         )
         pods = cluster.pods
@@ -251,12 +251,12 @@ class Simulation:
         )
         self.prometheus = self._build_prometheus()
         self.keda = KedaOperator(self._world("keda-operator"), self.workloads, self.prometheus)
-        self._hpas = PodAutoscalers(
+        self.hpas = PodAutoscalers(
             self._world(CONTROLLER_MANAGER, "horizontal-pod-autoscaler"),
             ClusterMetrics(self.workloads, self.keda, self.prometheus),
             spec.hpa_sync,
         )
-        steps = {"horizontal-pod-autoscaler": self._hpas.step, "keda-operator": self.keda.step}
+        steps = {"horizontal-pod-autoscaler": self.hpas.step, "keda-operator": self.keda.step}
         reaction_us = self.scenario.cluster.reaction.controllers
         self._scaling, self._keda = (
             Component(
@@ -459,11 +459,11 @@ class Simulation:
             loop.changed(change)
         self._node_lifecycle.changed(change)
         self._manager.wake()
-        if self._scheduler.changed(change):
+        if self.scheduler.changed(change):
             self._scheduling.wake()
         self.kubelets.changed(change)
         self.workloads.changed(change)
-        if self._hpas.changed(change):
+        if self.hpas.changed(change):
             self._scaling.wake()
         if self.keda.changed(change):
             self._keda.wake()

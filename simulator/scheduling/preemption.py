@@ -28,7 +28,12 @@ class Candidate:
 
     node: NodeInfo
     victims: tuple[PodInfo, ...]
-    violations: int  # of PodDisruptionBudgets
+    broken: tuple[tuple[PodInfo, Json], ...]  # victims, with the budget that each would break
+
+    @property
+    def violations(self) -> int:
+        """How many evictions would break a PodDisruptionBudget."""
+        return len(self.broken)
 
 
 def preempt(
@@ -56,7 +61,7 @@ def preempt(
     enough = min(max(_CANDIDATES_MIN, len(helped) // 10), len(helped))
     candidates, violating = list[Candidate](), list[Candidate]()
     for node in (*helped[first:], *helped[:first]):
-        candidate = _on_node(pod, node, filters, cluster.budgets)
+        candidate = room_on(pod, node, filters, cluster.budgets)
         if candidate is None:
             continue
         if not candidate.violations:
@@ -68,7 +73,7 @@ def preempt(
     return min((*candidates, *violating), key=_order, default=None)
 
 
-def _on_node(
+def room_on(
     pod: PodInfo, original: NodeInfo, filters: Filters, budgets: Sequence[Json]
 ) -> Candidate | None:
     """The fewest and least important victims on a node: all leave, then as many as fit return."""
@@ -83,7 +88,7 @@ def _on_node(
         return None
     lower.sort(key=_importance)
     protected, others = _by_budget(lower, budgets)
-    victims, violations = [], 0
+    victims = []
     for other in (*protected, *others):
         node.add(other)
         trial.change(other, node, +1)
@@ -91,27 +96,27 @@ def _on_node(
             node.remove(other)
             trial.change(other, node, -1)
             victims.append(other)
-            violations += other in protected
     victims.sort(key=_importance)
-    return Candidate(original, tuple(victims), violations)
+    broken = tuple((other, protected[other]) for other in victims if other in protected)
+    return Candidate(original, tuple(victims), broken)
 
 
 def _by_budget(
     pods: Sequence[PodInfo], budgets: Sequence[Json]
-) -> tuple[list[PodInfo], list[PodInfo]]:
-    """Those whose eviction would break a budget, and the others; each eviction uses one up."""
+) -> tuple[dict[PodInfo, Json], list[PodInfo]]:
+    """Those whose eviction would break a budget, with it, and the others; each uses one up."""
     allowed = [*map(disruptions_allowed, budgets)]
-    protected: list[PodInfo] = []
+    protected: dict[PodInfo, Json] = {}
     others: list[PodInfo] = []
     for pod in pods:
-        breaks = False
         for index, budget in enumerate(budgets):
             if is_covered(budget, pod, pod.name):
                 allowed[index] -= 1
                 if allowed[index] < 0:
-                    breaks = True
+                    protected[pod] = budget
                     break
-        (protected if breaks else others).append(pod)
+        else:
+            others.append(pod)
     return protected, others
 
 

@@ -61,6 +61,11 @@ class SchedulingQueue:
         for pods in (self._active, self._backing_off, self._unschedulable):
             pods.pop(uid, None)
 
+    def find(self, uid: str) -> Waiting | None:
+        """A pod of the queue."""
+        queues = (self._active, self._backing_off, self._unschedulable)
+        return next((pods[uid] for pods in queues if uid in pods), None)
+
     @property
     def is_ready(self) -> bool:
         """Whether any pod is to be tried now."""

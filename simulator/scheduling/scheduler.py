@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prism_operator.api.meta import NODE, POD, Json, ref_of, uid_of
 from prism_operator.ports import Reason
@@ -24,16 +25,28 @@ from simulator.scheduling.preemption import Candidate, preempt
 from simulator.scheduling.queue import SchedulingQueue, Waiting
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One search for a node: what was looked at, what came of it, and where room was made."""
+
+    pod: PodInfo
+    cluster: Cluster
+    evaluation: Evaluation
+    room: Candidate | None = None
+
+
 class Scheduler:
     """Binds waiting pods. ``step`` is called when something changed, and when it says so.
 
     ``draw`` gives a number below another: with which node the search for room begins.
+    ``on_attempt`` hears of every search, once its outcome is written.
     """
 
     def __init__(self, world: ApiWorld, draw: Callable[[int], int]) -> None:
         self._world, self._pods, self._draw = world, Pods(world), draw
         self._cache, self._queue = SchedulerCache(world), SchedulingQueue()
         self._sampler = Sampler()
+        self.on_attempt: Callable[[Attempt], None] = lambda _: None
 
     def changed(self, change: Change) -> bool:
         """Takes note of a change; whether there is a pod to be tried."""
@@ -67,6 +80,10 @@ class Scheduler:
         """The cluster as it is, to decide from; not to be changed."""
         return self._cache.cluster()
 
+    def waiting(self, uid: str) -> Waiting | None:
+        """A pod as it stands in the queue, if it does."""
+        return self._queue.find(uid)
+
     def _pod_changed(self, change: Change) -> None:
         old, new, latest = change.old, change.new, change.latest
         if new is not None and is_active(new) and not node_of(new):
@@ -97,27 +114,32 @@ class Scheduler:
         if best is None:
             # First, so that what making room changes counts for the pod.
             self._queue.failed(waiting, _rejecters(evaluation), self._world.unix_us())
-            self._refuse(obj, pod, evaluation, cluster)
+            room = self._refuse(obj, pod, evaluation, cluster)
+            self.on_attempt(Attempt(pod, cluster, evaluation, room))
             return
         if not self._pods.bind(obj, best.name):
             return
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {best.name}"
         self._world.event(obj, "Normal", "Scheduled", message)
+        self.on_attempt(Attempt(pod, cluster, evaluation))
 
-    def _refuse(self, obj: Json, pod: PodInfo, evaluation: Evaluation, cluster: Cluster) -> None:
+    def _refuse(
+        self, obj: Json, pod: PodInfo, evaluation: Evaluation, cluster: Cluster
+    ) -> Candidate | None:
         message = why_unschedulable(evaluation, cluster)
         self._pods.set_condition(
             obj, "PodScheduled", "False", reason="Unschedulable", message=message
         )
         self._world.event(obj, "Warning", "FailedScheduling", message)
-        if _waits_for_room(pod, cluster):
-            return
+        if leaving(pod, cluster):
+            return None
         candidate = preempt(
             pod, cluster, evaluation.filters, evaluation.rejections, draw=self._draw
         )
         if candidate is not None:
             self._make_room(obj, candidate)
             self._break_promises(pod, candidate, cluster)
+        return candidate
 
     def _make_room(self, obj: Json, candidate: Candidate) -> None:
         """Deletes the victims; the pod is bound in a later step, once they have gone."""
@@ -181,11 +203,13 @@ def _rejecters(evaluation: Evaluation) -> frozenset[str]:
     return frozenset(rejecters)
 
 
-def _waits_for_room(pod: PodInfo, cluster: Cluster) -> bool:
-    """Whether victims of an earlier preemption are still leaving the node it was to go to."""
+def leaving(pod: PodInfo, cluster: Cluster) -> list[PodInfo]:
+    """Victims of an earlier preemption that are still leaving the node the pod is to go to."""
     nominated = _nominated(pod)
-    return any(
-        node.name == nominated
-        and any(other.priority < pod.priority and is_deleting(other.obj) for other in node.pods)
+    return [
+        other
         for node in cluster.nodes
-    )
+        if node.name == nominated
+        for other in node.pods
+        if other.priority < pod.priority and is_deleting(other.obj)
+    ]

@@ -101,17 +101,19 @@ class HardSpread:
 
         The first constraint that is not met says so.
         """
-        pod = self.pod
-        for index, constraint in enumerate(pod.spread):
-            domain = node.labels.get(constraint.key)
-            if domain is None:
+        for index, constraint in enumerate(self.pod.spread):
+            if constraint.key not in node.labels:
                 return True
-            counts = self.counts[index]
-            few = self.fewest[index].counts[0] if len(counts) >= constraint.min_domains else 0
-            itself = constraint.selector.matches(pod.labels)
-            if counts.get(domain, 0) + itself - few > constraint.max_skew:
+            if self.skew(index, node) > constraint.max_skew:
                 return False
         return None
+
+    def skew(self, index: int, node: NodeInfo) -> int:
+        """How many more than the fewest a node's domain would have, by one of the constraints."""
+        constraint, counts = self.pod.spread[index], self.counts[index]
+        few = self.fewest[index].counts[0] if len(counts) >= constraint.min_domains else 0
+        itself = constraint.selector.matches(self.pod.labels)
+        return counts.get(node.labels[constraint.key], 0) + itself - few
 
     def change(self, other: PodInfo, node: NodeInfo, sign: int) -> None:
         """Counts a pod in or out (preemption tries what it would change)."""
