@@ -129,6 +129,7 @@ check-types: $(READY)
 check-layers: $(READY)
 	@$(BIN)/lint-imports
 check-generated: $(READY)
+	@$(BIN)/python -m prism_operator.adapters.provisioning.generate --check
 	@$(BIN)/python -m prism_operator.api.crd --check
 	@$(BIN)/python -m prism_operator.rbac --check
 	@$(BIN)/python -m prism_operator.webhook --check
@@ -143,6 +144,7 @@ check-determinism: $(READY)
 .PHONY: manifests generate crds
 crds generate: manifests
 manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the table of permissions.
+	@$(BIN)/python -m prism_operator.adapters.provisioning.generate --write
 	@$(BIN)/python -m prism_operator.api.crd --write
 	@$(BIN)/python -m prism_operator.rbac --write
 	@$(BIN)/python -m prism_operator.webhook --write

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import boto3
 from botocore.exceptions import SSLError
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from e2e.build import NATS, build, cache_directory
 from e2e.certificates import Authority
 from e2e.cluster import free_ports
+from e2e.control_plane import Behaviour
 from e2e.waiting import eventually
 
 USER, PASSWORD = "prism", "s3cret-word"
@@ -141,6 +142,37 @@ class Server(ABC):
             yield
         finally:
             os.killpg(self._process.pid, signal.SIGCONT)
+
+
+class ControlPlane(Server):
+    """Our reference control plane. ``behave`` needs no restart."""
+
+    provider, scheme = "control-plane", "grpc"
+
+    def __init__(self, directory: Path, authority: Authority, *, tls: bool) -> None:
+        super().__init__(directory, authority)
+        self._tls = tls
+        self.behave(Behaviour.UP)
+
+    def command(self) -> list[str]:
+        """See ``Server``."""
+        place = (f"--directory={self.directory}", f"--port={self.port}")
+        tls = ("--tls",) if self._tls else ()
+        return [sys.executable, "-m", "e2e.control_plane", *place, *tls]
+
+    def environment(self) -> Mapping[str, str]:
+        """See ``Server``."""
+        return {"PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """What it does from now on."""
+        (self.directory / "behaviour").write_text(behaviour)
+
+    def namespaces(self) -> dict[str, Any]:
+        """What it knows, by id."""
+        file = self.directory / "namespaces.json"
+        known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return known
 
 
 class Nats(Server):

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 from prism_operator.api.meta import Json, Ref, Resource
 from prism_operator.planning.checks import Check, Finding
+from prism_operator.planning.provisioning import Answer, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,22 @@ class Prober(Protocol):
         """When ``poll`` will have something, if that is known, on the monotonic clock."""
 
 
+class ControlPlane(Protocol):
+    """Calls the control planes of proxies, away from the loop. Nothing blocks."""
+
+    def notify_with(self, notify: Callable[[], None]) -> None:
+        """See ``Prober``."""
+
+    def begin(self, key: Ref, call: Call) -> None:
+        """Begins a call, whose one answer comes within its timeout, whatever the server does."""
+
+    def poll(self) -> Sequence[tuple[Ref, Answer]]:
+        """The answers since the last poll."""
+
+    def next_due_s(self) -> float | None:
+        """See ``Prober``."""
+
+
 class Metrics(Protocol):
     """Where the runtime tells what it did. controller-runtime's metric names stand behind it."""
 
@@ -186,6 +203,9 @@ class Metrics(Protocol):
 
     def checked(self, provider: str, result: str, latency_s: float | None) -> None:
         """A backend's check ended; ``result`` is ``Healthy`` or the reason it is not."""
+
+    def called(self, method: str, result: str, latency_s: float | None) -> None:
+        """A call of a control plane ended; ``result`` is ``ok`` or the reason it failed."""
 
 
 @dataclass(frozen=True, slots=True)

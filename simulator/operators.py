@@ -13,6 +13,7 @@ from simulator.apiserver.client import InProcessReader, InProcessWriter
 from simulator.apiserver.server import ApiServer
 from simulator.backends import SimulatedBackends
 from simulator.clock import VirtualClock
+from simulator.control_planes import SimulatedControlPlanes
 from simulator.controllers.world import Change
 from simulator.faults import Faults, FaultyReader, FaultyWriter, Upset
 from simulator.kernel import SECOND_US, Component, Kernel, Phase, Us
@@ -93,8 +94,10 @@ class OperatorProcess:
         reaction_us: Us,
         tell: Callable[[str, str], None],
         backends: SimulatedBackends | None = None,
+        control_planes: SimulatedControlPlanes | None = None,
     ) -> None:
         self._backends = backends
+        self._control_planes = control_planes
         self._kernel, self._server, self._clock = kernel, server, clock
         self._streams, self._options, self._via = streams, options, via
         self._reaction_us, self._tell = reaction_us, tell
@@ -158,12 +161,16 @@ class OperatorProcess:
             reader=FaultyReader(reader, self._faults),
             writer=FaultyWriter(self._writer, self._faults),
             clock=self._clock,
-            settings=Settings(check_backends=self._backends is not None),
+            settings=Settings(
+                check_backends=self._backends is not None,
+                provision_namespaces=self._control_planes is not None,
+            ),
             options=self._options,
             metrics=NoMetrics(),
             streams=self._streams,
             identity=identity,
             prober=None if self._backends is None else self._backends.prober(),
+            control_plane=None if self._control_planes is None else self._control_planes.client(),
         )
         self._tell("started", identity)
         self._component = Component(

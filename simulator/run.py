@@ -28,10 +28,11 @@ from simulator.checkers.cost import CostIsNodeHours
 from simulator.checkers.offsets import EveryOffsetOnce
 from simulator.checkers.requests import RequestsConserved
 from simulator.clock import VirtualClock
-from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache
+from simulator.cluster.api import ENDPOINT_SLICE, ApiWorld, Cache, has_ready_endpoints
 from simulator.cluster.kubelet import ImageBehaviour, Kubelets, PodTimings
 from simulator.cluster.limits import ClientLimit
 from simulator.cluster.nodes import Machine
+from simulator.control_planes import SimulatedControlPlanes
 from simulator.controllers.deployment import DeploymentController
 from simulator.controllers.disruption import DisruptionController
 from simulator.controllers.endpoints import EndpointsController
@@ -137,6 +138,9 @@ class Simulation:
         self._build_control_plane()
         self._build_autoscalers()
         self.backends = SimulatedBackends(self.clock)
+        self.control_planes = SimulatedControlPlanes(
+            self.clock, partial(has_ready_endpoints, self.cache)
+        )
         self.infrastructure = Infrastructure(
             self.kernel,
             self._world("kubelet"),
@@ -327,6 +331,7 @@ class Simulation:
                 reaction_us=self.scenario.cluster.reaction.operator,
                 tell=self._tell,
                 backends=self.backends if checked else None,
+                control_planes=self.control_planes,
             )
             for ordinal in range(spec.replicas)
         ]
@@ -427,6 +432,8 @@ class Simulation:
             self._work.wake()
         if (backend := event.backend) is not None:
             self.backends.set(backend.namespace, backend.name, backend.state)
+        if (plane := event.control_plane) is not None:
+            self.control_planes.set(plane.namespace, plane.stack, plane.state)
         if event.keda is not None:
             self.keda.is_down = event.keda == "down"
             self._keda.wake()

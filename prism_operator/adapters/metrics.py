@@ -146,6 +146,19 @@ TOLD: Final = (
         buckets=_CHECK_BUCKETS_S,
     ),
     MetricSpec(
+        "prism_operator_control_plane_calls_total",
+        "counter",
+        "Calls of control planes, by method (provision, revoke) and result (ok, or why it failed)",
+        ("method", "result"),
+    ),
+    MetricSpec(
+        "prism_operator_control_plane_call_seconds",
+        "histogram",
+        "How long calls of control planes took that succeeded, by method",
+        ("method",),
+        buckets=_CHECK_BUCKETS_S,
+    ),
+    MetricSpec(
         "prism_operator_build_info", "gauge", "Always 1; the label tells the version", ("version",)
     ),
 )
@@ -229,6 +242,8 @@ class PrometheusMetrics:
         self._checks = told["prism_operator_backend_checks_total"]
         self._check_time = told["prism_operator_backend_check_seconds"]
         self._check_delay = told["prism_operator_backend_check_delay_seconds"]
+        self._calls = told["prism_operator_control_plane_calls_total"]
+        self._call_time = told["prism_operator_control_plane_call_seconds"]
         told["prism_operator_build_info"].labels(__version__).set(1)
         # An increase from nothing to one is none to Prometheus: series begin at 0.
         for controller in (resource.kind.lower() for resource in PRISM_RESOURCES):
@@ -292,6 +307,12 @@ class PrometheusMetrics:
         self._checks.labels(provider, result).inc()
         if latency_s is not None:
             self._check_time.labels(provider).observe(latency_s)
+
+    def called(self, method: str, result: str, latency_s: float | None) -> None:
+        """See ``Metrics``."""
+        self._calls.labels(method, result).inc()
+        if latency_s is not None:
+            self._call_time.labels(method).observe(latency_s)
 
     def leading(self, name: str, is_leader: bool) -> None:
         """See ``ports.Metrics``."""

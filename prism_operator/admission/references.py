@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prism_operator.api.meta import (
-    PRISM_STACK,
     SECRET,
-    SERVICE,
     Json,
     Ref,
 )
 from prism_operator.planning.observed import Snapshot
+from prism_operator.planning.proxies import stack_of
+from prism_operator.planning.secret_data import ObstacleError
 
 SECRETS_MAX: Final = 8
 
@@ -38,25 +38,11 @@ def warnings_of_references(
 
 
 def _proxy_problems(obj: Json, cluster: Snapshot) -> Iterator[str]:
-    own = obj["metadata"].get("namespace", "")
-    proxy = obj["spec"]["proxyRef"]
-    namespace = proxy.get("namespace") or own
-    ref = Ref(SERVICE, namespace, proxy["name"])
-    service = cluster.get(ref)
-    if service is None:
-        yield f"spec.proxyRef: {ref} does not exist (yet)"
-        return
-    owners = service["metadata"].get("ownerReferences") or ()
-    stack = next((o for o in owners if o.get("controller") and o["kind"] == PRISM_STACK.kind), None)
-    if stack is None:
-        yield f"spec.proxyRef: {ref} is not a PrismStack's: name the Service <stack>-proxy"
-    elif namespace != own:
-        found = cluster.get(Ref(PRISM_STACK, namespace, stack["name"]))
-        if found is not None and own not in (found["spec"].get("allowedNamespaces") or ()):
-            yield (
-                f"spec.proxyRef: PrismStack {namespace}/{stack['name']} is not for namespace {own}:"
-                " list it in its spec.allowedNamespaces"
-            )
+    try:
+        stack_of(obj, cluster)
+    except ObstacleError as obstacle:
+        is_absent = obstacle.reason == "ProxyNotFound"
+        yield f"{obstacle.message} (yet)" if is_absent else obstacle.message
 
 
 def _secrets(obj: Json) -> Iterator[tuple[str, Ref]]:

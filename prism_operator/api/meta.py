@@ -16,6 +16,8 @@ GROUP = "prism.io"
 VERSION = "v1alpha1"
 FIELD_MANAGER = "prism-operator"
 STATUS_FIELD_MANAGER = "prism-operator-status"
+# Holds our finalizer, so that no apply of another manager of ours drops it.
+FINALIZER_FIELD_MANAGER = "prism-operator-finalizer"
 # Holds a Deployment's number of replicas from when it is no longer ours until a scaler sets it.
 REPLICAS_FIELD_MANAGER = "prism-operator-replicas"
 

@@ -26,6 +26,10 @@ from prism_operator.webhook import SERVICE_NAME
 WORKERS_MAX = 256
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SHARD = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_ROUTE = re.compile(
+    r"(?P<namespace>[^/=]+)/(?P<stack>[^/=]+)="
+    r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})"
+)
 _SETTINGS = Settings()
 
 
@@ -134,6 +138,14 @@ def run(
             "besides link-local and clouds' metadata ones.",
         ),
     ] = None,
+    control_plane: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMESPACE/STACK=HOST:PORT",
+            help="Where the admin of a stack is reached instead of at its Service, by an operator "
+            "outside of the cluster; repeated.",
+        ),
+    ] = None,
     proxy_image: Annotated[
         str, typer.Option(metavar="IMAGE", help="Image of proxies that name none.")
     ] = _SETTINGS.proxy_image,
@@ -169,6 +181,7 @@ def run(
             lease_namespace=leader_elect_namespace,
             shard=shard,
             denied_cidrs=_networks(denied_cidrs or ()),
+            routes=dict(_route(text) for text in control_plane or ()),
             health_address=health_probe_bind_address,
             metrics_address=metrics_bind_address,
             webhook=WebhookFlags(webhook_bind_address, webhook_cert_dir, webhook_service_name),
@@ -179,6 +192,7 @@ def run(
             runner_image=runner_image,
             allow_privileged_placement=allow_privileged_placement,
             check_backends=check_backends,
+            provision_namespaces=True,
         ),
     )
 
@@ -244,6 +258,16 @@ def _networks(values: Sequence[str]) -> tuple[Network, ...]:
         return tuple(ip_network(text) for text in texts if text)
     except ValueError as error:
         raise UsageError(f"--denied-cidrs: {error}; expected such as 10.0.0.0/8") from error
+
+
+def _route(text: str) -> tuple[tuple[str, str], tuple[str, int]]:
+    found = _ROUTE.fullmatch(text)
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        raise UsageError(
+            f"--control-plane: expected NAMESPACE/STACK=HOST:PORT, such as "
+            f'prism-system/prism-dev=localhost:8981, not "{text}"'
+        )
+    return (found["namespace"], found["stack"]), (found["v6"] or found["host"], int(found["port"]))
 
 
 def _split(values: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from prism_operator.adapters.connection import Connection, connect
 from prism_operator.adapters.health import HealthServer, Page, metrics_page, verdict_page
 from prism_operator.adapters.metrics import PrometheusMetrics
 from prism_operator.adapters.probing.prober import AsyncProber
+from prism_operator.adapters.provisioning.client import GrpcControlPlane, Routes
 from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.webhook import Webhook, WebhookFlags, check_webhook
@@ -48,6 +49,7 @@ class RunFlags:
     lease_namespace: str | None
     shard: str
     denied_cidrs: tuple[Network, ...]
+    routes: Routes
     health_address: str
     metrics_address: str
     webhook: WebhookFlags
@@ -109,6 +111,7 @@ def _run(
     reader = connection.reader(rng=streams.stream("watch"), notify=wake.set, trims=trims)
     writer = connection.writer()
     prober = AsyncProber(denied=flags.denied_cidrs) if settings.check_backends else None
+    control_plane = GrpcControlPlane(routes=flags.routes)
     operator = Operator(
         reader=reader,
         writer=writer,
@@ -119,6 +122,7 @@ def _run(
         streams=streams,
         identity=f"{socket.gethostname()}_{uuid.uuid4()}",
         prober=prober,
+        control_plane=control_plane,
     )
     metrics.count_with(operator.census)
     driver = Driver(operator, clock=clock, workers=options.workers, wake=wake)
@@ -143,6 +147,7 @@ def _run(
         server.close()
     if webhook is not None:
         webhook.close()
+    control_plane.close()
     if prober is not None:
         prober.close()
     _log.info("Stopped", lease="released" if is_clean else "left to run out")

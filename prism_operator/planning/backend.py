@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from prism_operator.api.backend import PrismBackend
-from prism_operator.api.common import ObjectReference
-from prism_operator.api.meta import SECRET, Json, Ref, ref_of
+from prism_operator.api.meta import Json, ref_of
 from prism_operator.api.validation import InvalidObject
 from prism_operator.planning.checks import Certificates, Check, Depth, Finding, Target
 from prism_operator.planning.conclusion import refuse
@@ -24,14 +21,15 @@ from prism_operator.planning.conditions import (
     STALLED,
     Condition,
     is_true,
+    time_text,
     with_times,
 )
-from prism_operator.planning.consent import ALLOWED_NAMESPACES, is_for
 from prism_operator.planning.endpoints import MalformedUrlError, endpoint_of
 from prism_operator.planning.events import events_of
 from prism_operator.planning.memo import parsed
 from prism_operator.planning.observed import Observed, Snapshot
 from prism_operator.planning.plan import Plan
+from prism_operator.planning.secret_data import ObstacleError, certificates_in, credentials_of
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.status import status_to_write
 
@@ -51,14 +49,6 @@ class _Standing:
     stalled: bool = False
 
 
-@dataclass
-class _ObstacleError(Exception):
-    """There is nothing that could be checked until somebody does something."""
-
-    reason: str
-    message: str
-
-
 def plan_backend(observed: Observed, settings: Settings, now: datetime) -> Plan:
     """What to check, and the status that the newest finding stands for."""
     obj = observed.obj
@@ -73,7 +63,7 @@ def plan_backend(observed: Observed, settings: Settings, now: datetime) -> Plan:
         return _conclude(observed, _unchecked(message), None, None, now)
     try:
         target = _target(backend, observed.cluster)
-    except _ObstacleError as obstacle:
+    except ObstacleError as obstacle:
         reason, message = obstacle.reason, obstacle.message
         standing = _Standing("Degraded", "False", reason, message, stalled=True)
         return _conclude(observed, standing, None, None, now)
@@ -175,30 +165,24 @@ def _is_old(stored: Json, finding: Finding) -> bool:
 
 
 def _times(finding: Finding) -> Json:
-    times = {"lastChecked": finding.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    times = {"lastChecked": time_text(finding.at)}
     if finding.latency_s is not None:
         times["latency"] = f"{max(1, round(finding.latency_s * 1e3))}ms"
     return times
 
 
 def _target(backend: PrismBackend, cluster: Snapshot) -> Target | None:
-    """What to connect to; None when there is nothing to connect to. Raises _ObstacleError."""
+    """What to connect to; None when there is nothing to connect to. Raises ObstacleError."""
     connection = backend.spec.connection
     if connection is None or backend.spec.provider == "memstore":
         return None
     url, username, password = connection.url, None, None
     if connection.secret_ref is not None:
-        data = _secret_data(backend, connection.secret_ref, cluster, "spec.connection.secretRef")
-        keys = connection.secret_ref.keys
-        url = _text(data, keys.url)
-        if url is None:
-            ref = _secret(backend, connection.secret_ref)
-            raise _ObstacleError("SecretKeyMissing", f'{ref} has no key "{keys.url}" with the URL')
-        username, password = _text(data, keys.username), _text(data, keys.password)
+        url, username, password = credentials_of(connection.secret_ref, backend.namespace, cluster)
     try:
         endpoint = endpoint_of(url or "", backend.spec.provider)
     except MalformedUrlError as error:
-        raise _ObstacleError("MalformedUrl", str(error)) from error
+        raise ObstacleError("MalformedUrl", str(error)) from error
     return Target(
         provider=backend.spec.provider,
         endpoint=endpoint,
@@ -214,46 +198,4 @@ def _certificates(backend: PrismBackend, wanted: bool, cluster: Snapshot) -> Cer
         return Certificates() if wanted else None
     if tls.secret_ref is None:
         return Certificates()
-    data = _secret_data(backend, tls.secret_ref, cluster, "spec.tls.secretRef")
-    found = {key: _text(data, key) for key in ("ca.crt", "tls.crt", "tls.key")}
-    ref = _secret(backend, tls.secret_ref)
-    if (found["tls.crt"] is None) != (found["tls.key"] is None):
-        raise _ObstacleError(
-            "SecretKeyMissing", f"{ref} has one of tls.crt and tls.key: both or none"
-        )
-    if not any(found.values()):
-        raise _ObstacleError("SecretKeyMissing", f"{ref} has none of ca.crt, tls.crt and tls.key")
-    return Certificates(found["ca.crt"], found["tls.crt"], found["tls.key"])
-
-
-def _secret(backend: PrismBackend, reference: ObjectReference) -> Ref:
-    return Ref(SECRET, reference.namespace or backend.namespace, reference.name)
-
-
-def _secret_data(
-    backend: PrismBackend, reference: ObjectReference, cluster: Snapshot, field: str
-) -> Json:
-    """The data of a Secret the backend may use. Raises _ObstacleError."""
-    ref = _secret(backend, reference)
-    found = cluster.get(ref)
-    if found is None:
-        message = f"{field}: {ref} does not exist, or the operator may not read it"
-        raise _ObstacleError("SecretNotFound", message)
-    if not is_for(found, backend.namespace):
-        message = (
-            f"{field}: {ref} is not for namespace {backend.namespace}: list it in the Secret's"
-            f" annotation {ALLOWED_NAMESPACES}"
-        )
-        raise _ObstacleError("SecretNotAllowed", message)
-    data: Json = found.get("data") or {}
-    return data
-
-
-def _text(data: Json, key: str) -> str | None:
-    """The text under a key without the line's end that files bring along; None for nothing."""
-    try:
-        return base64.b64decode(data.get(key) or "").decode().rstrip("\r\n") or None
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise _ObstacleError(
-            "SecretKeyMissing", f'key "{key}" of the Secret is not text'
-        ) from error
+    return certificates_in(tls.secret_ref, backend.namespace, cluster, field="spec.tls.secretRef")

@@ -9,6 +9,11 @@ from typing import Final, Literal, TypeAlias
 
 from prism_operator.planning.endpoints import Endpoint
 
+# After failures the interval doubles up to four times its length, or a minute if that is shorter:
+# servers lock users out who knock too often with a wrong password.
+BACKOFF_INTERVALS: Final = 4.0
+BACKOFF_MAX_S: Final = 60.0
+
 Phase: TypeAlias = Literal["Degraded", "Unreachable"]
 
 
@@ -39,6 +44,18 @@ class Check:
     target: Target
     interval_s: float
     timeout_s: float
+
+    @property
+    def settle_s(self) -> float:
+        """Anybody may look at once."""
+        return 0.0
+
+    def wait_s(self, failures: int) -> float:
+        """Seconds until the next one, after so many failures in a row."""
+        if not failures:
+            return self.interval_s
+        longest_s = max(self.interval_s, min(BACKOFF_INTERVALS * self.interval_s, BACKOFF_MAX_S))
+        return min(self.interval_s * 2.0 ** min(failures - 1, 8), longest_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from prism_operator.planning.conditions import (
     Condition,
 )
 from prism_operator.planning.rollout import IN_PROGRESS
+from prism_operator.planning.tenancy import EXPIRED
 from prism_operator.planning.verdict import Verdict, failed, progressing, ready, unavailable
 
 
@@ -44,6 +45,8 @@ def health_of(condition: str, noun: str, children: Sequence[tuple[Ref, Json | No
     unchecked: list[str] = []
     for ref, child in children:
         found = _conditions(child).get(READY) if child is not None else None
+        if found and found["reason"] == EXPIRED:
+            continue  # it ended as it was meant to
         told[found["status"] if found else "Unknown"].append(ref.name)
         if found and found["reason"] == NOT_CHECKED:
             unchecked.append(ref.name)
@@ -54,7 +57,7 @@ def health_of(condition: str, noun: str, children: Sequence[tuple[Ref, Json | No
         if told["Unknown"] == unchecked:
             return Condition(condition, "Unknown", NOT_CHECKED, f"not checked: {names}")
         return Condition(condition, "Unknown", CHECK_PENDING, f"not known yet: {names}")
-    return Condition(condition, "True", "AllReady", f"ready: {', '.join(told['True'])}")
+    return Condition(condition, "True", "AllReady", f"ready: {', '.join(told['True']) or 'none'}")
 
 
 def _conditions(child: Json) -> dict[str, Json]:

@@ -27,6 +27,9 @@ NAMESPACES_PROVISIONED: Final = "NamespacesProvisioned"
 BACKEND_RESOLVED: Final = "BackendResolved"
 SCALER_READY: Final = "ScalerReady"
 MONITORS_READY: Final = "MonitorsReady"
+PROVISIONED: Final = "Provisioned"
+QUOTAS_ENFORCED: Final = "QuotasEnforced"
+PATTERNS_RESOLVED: Final = "PatternsResolved"
 # These stand there only once there was reason to; from then on they say whether there still is.
 NAME_CONFLICT: Final = "NameConflict"
 PAUSED: Final = "Paused"
@@ -37,6 +40,7 @@ FOREIGN_SCALER: Final = "ForeignScaler"
 TRIGGER_INVALID: Final = "TriggerInvalid"
 EVEN_ADMIN_REPLICAS: Final = "EvenAdminReplicas"
 REPLICAS_EXCEED_PARTITIONS: Final = "ReplicasExceedPartitions"
+EXPIRING: Final = "Expiring"
 _OCCASIONAL: Final = {
     NAME_CONFLICT: "Resolved",
     PAUSED: "Resolved",
@@ -49,12 +53,18 @@ _OCCASIONAL: Final = {
     REPLICAS_EXCEED_PARTITIONS: "Resolved",
     SCALER_READY: "NotEnabled",
     MONITORS_READY: "NotEnabled",
+    PATTERNS_RESOLVED: "NoneDeclared",
+    EXPIRING: "Resolved",
 }
 # Types that tell of something bad when they are true.
 BAD_WHEN_TRUE: Final = (
     DEGRADED,
     STALLED,
-    *(name for name in _OCCASIONAL if name not in (PAUSED, SCALER_READY, MONITORS_READY)),
+    *(
+        name
+        for name in _OCCASIONAL
+        if name not in (PAUSED, SCALER_READY, MONITORS_READY, PATTERNS_RESOLVED)
+    ),
 )
 
 NOT_CHECKED: Final = "NotChecked"
@@ -157,9 +167,12 @@ def _stored(condition: Condition, before: Json | None, now: datetime) -> Json:
         "status": condition.status,
         "reason": condition.reason,
         "message": redacted(condition.message)[:_MESSAGE_CHARS_MAX],
-        "lastTransitionTime": before["lastTransitionTime"] if before and unchanged else _time(now),
+        "lastTransitionTime": before["lastTransitionTime"]
+        if before and unchanged
+        else time_text(now),
     }
 
 
-def _time(now: datetime) -> str:
+def time_text(now: datetime) -> str:
+    """A time as statuses hold it."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,8 +14,10 @@ from prism_operator.planning.conditions import (
     BACKEND_RESOLVED,
     DEGRADED,
     EVEN_ADMIN_REPLICAS,
+    EXPIRING,
     FOREIGN_SCALER,
     NAME_CONFLICT,
+    PATTERNS_RESOLVED,
     PLACEMENT_INEFFECTIVE,
     PLACEMENT_REFUSED,
     PLACEMENT_UNSATISFIABLE,
@@ -36,6 +38,8 @@ _TROUBLE: Final = {
     STALLED: "True",
     DEGRADED: "True",
     BACKEND_RESOLVED: "False",
+    PATTERNS_RESOLVED: "False",
+    EXPIRING: "True",
 }
 
 

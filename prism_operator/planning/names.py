@@ -12,6 +12,8 @@ ADOPT_ANNOTATION: Final = "prism.io/adopt"
 """``"true"`` on a foreign object of the right name hands it to us."""
 PAUSED_ANNOTATION: Final = "prism.io/paused"
 """``"true"`` stops writes to the object and its children."""
+PROVISIONED_ON_ANNOTATION: Final = "prism.io/provisioned-on"
+"""On a PrismNamespace, beside our finalizer: the proxy's Service that knows of it."""
 CONFIG_HASH_ANNOTATION: Final = "prism.io/config-hash"
 """In the pod template: rolls the pods when, and only when, the configuration changes."""
 SECRET_HASH_ANNOTATION: Final = "prism.io/secret-hash"  # noqa: S105 - a name, no secret

@@ -16,6 +16,7 @@ from prism_operator.api.meta import (
     uid_of,
 )
 from prism_operator.planning.checks import Finding
+from prism_operator.planning.provisioning import Answer
 from prism_operator.planning.targets import scale_target_of
 
 
@@ -62,6 +63,7 @@ class Observed:
     cluster: Snapshot
     failures: tuple[Failure, ...] = ()
     finding: Finding | None = None  # of the newest check, if it is checked
+    answer: Answer | None = None  # to the newest call of its control plane, if one is called
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from prism_operator.api.meta import Json, Ref
 from prism_operator.planning.checks import Check
+from prism_operator.planning.provisioning import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,20 @@ class HandOver:
     reason: str
 
 
-Write: TypeAlias = Create | Apply | HandOver | Delete
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Put our finalizer on the object as ``live`` says it is, and note ``place`` beside it.
+
+    None takes both off again. One JSON patch, so that there is never one without the other.
+    """
+
+    ref: Ref
+    live: Json
+    place: str | None
+    reason: str
+
+
+Write: TypeAlias = Create | Apply | HandOver | Delete | Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +102,8 @@ class Plan:
 
     ``status`` is the whole status to hold, or None when the observed one already says it, so a
     pass over a converged object writes nothing. ``requeue_after_s`` asks for another look without
-    any change, ``check`` for the object to be checked from now on, until a
-    plan has another or none.
+    any change, ``check`` for the object to be checked from now on, ``call`` for its proxy's control
+    plane to be called, until a plan has another or none.
     """
 
     ref: Ref
@@ -98,6 +112,7 @@ class Plan:
     events: tuple[Emit, ...] = ()
     requeue_after_s: float | None = None
     check: Check | None = None
+    call: Call | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -17,6 +17,11 @@ def redacted(text: str) -> str:
     return _USER_INFORMATION.sub("***@", text) if "@" in text else text
 
 
+def without_user_information(text: str) -> str:
+    """The text with the user information of every URL in it left out."""
+    return _USER_INFORMATION.sub("", text) if "@" in text else text
+
+
 def paths_with_user_information(value: Any, path: str) -> Iterator[str]:
     """The paths of all strings inside a JSON value that hold a URL with user information."""
     match value:

@@ -44,6 +44,10 @@ TYPES: Final = {
     conditions.BACKEND_RESOLVED: "Patterns: the backend that is referred to is there, and used",
     conditions.SCALER_READY: "There is a scaler, and it works; False and Unknown say why not",
     conditions.MONITORS_READY: "Stacks with observability: Prometheus is told to read the metrics",
+    conditions.PROVISIONED: "Namespaces: the proxy has it, if perhaps not its newest settings",
+    conditions.QUOTAS_ENFORCED: "Namespaces: the proxy was told the newest quotas",
+    conditions.PATTERNS_RESOLVED: "Namespaces: the patterns are there, and described to the proxy",
+    conditions.EXPIRING: "Namespaces: the `ttl` ends soon",
     conditions.NAME_CONFLICT: "An object that we would make exists and is somebody else's",
     conditions.PAUSED: 'The annotation `prism.io/paused: "true"` stops all writes',
     conditions.PLACEMENT_REFUSED: "`nodeName` or a `system-*` priority is given and not allowed",
@@ -78,7 +82,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "Name another address, or change the operator's flag",
     ),
     "AuthenticationFailed": (
-        "The backend refuses the credentials",
+        "The backend, or a stack's admin, refuses the credentials",
         "Correct the Secret; it is read again within a minute",
     ),
     "CertificateExpired": (
@@ -115,16 +119,78 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "Nobody listens at the backend's port",
         "Start it, or correct the URL",
     ),
+    "Conflict": (
+        "An older PrismNamespace has the `namespaceId` on this proxy",
+        "Choose another `namespaceId`, or delete the older one",
+    ),
     "DeploymentReady": ("Ready: the pattern's Deployment is rolled out", "–"),
     "EvenReplicas": (
         "The number of admins is even",
         "Take one more or one less; a warning, nothing is held back",
+    ),
+    "Expired": (
+        "The namespace's `ttl` ended, and it left the proxy",
+        "Set a longer `ttl` to have it back; it counts from `status.provisionedAt`",
     ),
     "ForeignScaler": (
         "An HPA or ScaledObject that is not ours scales the Deployment; the number is left to it",
         'Delete it, or hand it over: annotation `prism.io/adopt: "true"`, under our name',
     ),
     "Healthy": ("The backend answers by its own protocol", "–"),
+    "NamespaceCreated": ("The proxy has the namespace as the spec says", "–"),
+    "NoAdmin": (
+        "The stack of the namespace's proxy has no admin, and nobody else provisions namespaces",
+        "Set `spec.admin` of the stack",
+    ),
+    "NotImplemented": (
+        "The admin does not know the call",
+        "Run an admin that provisions namespaces",
+    ),
+    "PatternNotFound": (
+        "The proxy was told of patterns, or their backends, by name only",
+        "Create what the message names, or correct `spec.patterns`",
+    ),
+    "PatternsFound": ("The proxy was told of every pattern with its settings", "–"),
+    "ProxyEnds": ("The namespace's stack is gone, and its proxy is about to be", "–"),
+    "ProxyNotAStacks": (
+        "`spec.proxyRef` names a Service that is no stack's proxy",
+        "Name `<stack>-proxy`; to let go of a deleted one, `deletionPolicy: Retain`",
+    ),
+    "ProxyNotAllowed": (
+        "The stack does not let namespaces in from here",
+        "List this one in `spec.allowedNamespaces` of the stack",
+    ),
+    "ProxyNotFound": (
+        "There is no such proxy",
+        "Create the stack, or correct `spec.proxyRef`",
+    ),
+    "ProxyNotRegistered": (
+        "No proxy has registered with the admin yet; it is asked again within a minute",
+        "If it stays: look at the proxy's log",
+    ),
+    "Provisioning": ("The proxy is being told", "–"),
+    "QuotasApplied": ("The proxy was told the quotas", "–"),
+    "LeftToAnother": (
+        "An Event: not revoked, since another PrismNamespace has the same namespace",
+        "–",
+    ),
+    "NotRevoked": (
+        "An Event: the admin does not implement revocation; the object is gone all the same",
+        "Look on the proxy whether the namespace is still there",
+    ),
+    "ProxyGone": ("An Event: not revoked, since the proxy is gone for good", "–"),
+    "Retained": ("An Event: not revoked, as `deletionPolicy: Retain` says", "–"),
+    "Revoked": ("An Event: the namespace left the proxy; with what the admin said of it", "–"),
+    "Rejected": (
+        "The admin understood, and refuses; the message says what it said",
+        "Correct the spec as it says",
+    ),
+    "Revoking": ("The admin is asked to take the namespace off the proxy", "–"),
+    "StackInvalid": ("The stack of the namespace's proxy breaks a rule", "Correct the stack"),
+    "TtlEnds": (
+        "The `ttl` ends within a day, or a tenth of it",
+        "Set a longer `ttl` if the namespace is to stay",
+    ),
     "InMemory": ("The backend is the runners' own memory: there is nothing to check", "–"),
     "Inline": ("`spec.backendConfig` holds the settings itself", "–"),
     "InvalidSpec": (

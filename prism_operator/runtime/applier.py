@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from prism_operator.api.meta import (
     FIELD_MANAGER,
+    FINALIZER_FIELD_MANAGER,
     REPLICAS_FIELD_MANAGER,
     STATUS_FIELD_MANAGER,
     Json,
@@ -20,8 +21,10 @@ from prism_operator.api.meta import (
     resource_of,
     uid_of,
 )
+from prism_operator.planning.names import PROVISIONED_ON_ANNOTATION
 from prism_operator.planning.observed import Failure
-from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Plan, Write
+from prism_operator.planning.plan import Apply, Create, Delete, HandOver, Hold, Plan, Write
+from prism_operator.planning.tenancy import FINALIZER
 from prism_operator.ports import Failed, Metrics, Ok, Outcome, Reader, Reason, Writer
 from prism_operator.runtime.cache import Cache, says_the_same
 
@@ -90,7 +93,7 @@ class Applier:
                 return result
             refused.add(write.ref)
             if _is_outdated(write, failed.reason):
-                uid = "" if isinstance(write, Create) else write.uid
+                uid = _uid_meant(write)
                 self._look_again(write.ref, uid, plan.ref)
                 continue
             verb = type(write).__name__.lower()
@@ -152,6 +155,8 @@ class Applier:
                 self._count("apply", _replicas_of(write), answer)
             case Delete():
                 return self._delete(write, by)
+            case Hold():
+                return self._hold(write, by)
         if isinstance(answer, Failed):
             return answer
         self._cache.put(answer.obj, by=by)
@@ -170,6 +175,21 @@ class Applier:
             self._cache.put(answer.obj, by=by)
         else:
             self._cache.gone(write.ref, write.uid, by=by)
+        return None
+
+    def _hold(self, write: Hold, by: Ref) -> Failed | None:
+        operations = finalizer_operations(write.live, write.place)
+        answer = self._writer.patch_json(write.ref, operations, FINALIZER_FIELD_MANAGER)
+        self._count("patch", write.live, answer)
+        if isinstance(answer, Failed):
+            # The server calls a failed "test" invalid.
+            outdated = answer.reason is Reason.INVALID
+            return Failed(Reason.CONFLICT, answer.message) if outdated else answer
+        metadata = answer.obj["metadata"]
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            self._cache.gone(write.ref, uid_of(write.live), by=by)
+        else:
+            self._cache.put(answer.obj, by=by)
         return None
 
     def _own_by_apply(self, write: Apply, term: int) -> Failed | None:
@@ -222,6 +242,16 @@ class Applier:
         self._metrics.wrote(verb, resource_of(obj), result)
 
 
+def _uid_meant(write: Write) -> str:
+    match write:
+        case Create():
+            return ""
+        case Hold():
+            return uid_of(write.live)
+        case _:
+            return write.uid
+
+
 def _needs(write: Write) -> Ref | None:
     return write.needs if isinstance(write, Create | Apply) else None
 
@@ -259,6 +289,35 @@ def upgrade_managed_fields(fields: list[Json]) -> list[Json] | None:
     base = (applied or ours)[0]
     kept = [entry for entry in fields if entry not in ours and entry not in applied]
     return [*kept, {**base, "operation": "Apply", "fieldsV1": merged}]
+
+
+def finalizer_operations(live: Json, place: str | None) -> list[Json]:
+    """The JSON patch that puts our finalizer and the annotation beside it on, or takes both off.
+
+    It fails on an object that is no longer as ``live`` is: another may have been created since.
+    """
+    metadata = live["metadata"]
+    others = [f for f in metadata.get("finalizers") or () if f != FINALIZER]
+    annotations = metadata.get("annotations") or {}
+    path = "/metadata/annotations/" + PROVISIONED_ON_ANNOTATION.replace("/", "~1")
+    operations: list[Json] = [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        {
+            "op": "add",
+            "path": "/metadata/finalizers",
+            "value": others if place is None else [*others, FINALIZER],
+        },
+    ]
+    if place is None:
+        if PROVISIONED_ON_ANNOTATION in annotations:
+            operations.append({"op": "remove", "path": path})
+    elif annotations:
+        operations.append({"op": "add", "path": path, "value": place})
+    else:
+        value = {PROVISIONED_ON_ANNOTATION: place}
+        operations.append({"op": "add", "path": "/metadata/annotations", "value": value})
+    return operations
 
 
 def _managed_fields(obj: Json) -> list[Json]:

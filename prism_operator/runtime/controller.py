@@ -6,14 +6,17 @@ write; the next one goes on from there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
 
 from prism_operator.api.meta import Json, Ref, Resource
 from prism_operator.planning import Planner
+from prism_operator.planning.checks import Check, Finding
 from prism_operator.planning.observed import Failure, Observed
 from prism_operator.planning.plan import Emit, Plan, Write
+from prism_operator.planning.provisioning import Answer, Call
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.shards import held_by
 from prism_operator.ports import Clock, Failed, Metrics
@@ -67,7 +70,8 @@ class Controller:
         metrics: Metrics,
         settings: Settings,
         share: Share,
-        checks: Checks,
+        checks: Checks[Check, Finding],
+        calls: Checks[Call, Answer],
     ) -> None:
         self.name = resource.kind.lower()
         self.resource = resource
@@ -83,6 +87,7 @@ class Controller:
         self._settings = settings
         self._share = share
         self._checks = checks
+        self._calls = calls
         self._failures: dict[Ref, tuple[Failure, ...]] = {}
 
     def reconcile(self, key: Ref, term: int) -> None:
@@ -122,7 +127,7 @@ class Controller:
         match self._share.take_turn(key, self._cache, self._applier, term):
             case Turn.OTHERS:
                 self._failures.pop(key, None)
-                self._checks.expect(key, None)
+                self._expect(Plan(key))
                 with self._cache.lock:
                     self._dependencies.note(key, set())
                 return
@@ -136,12 +141,16 @@ class Controller:
                 pass
         failures = self._failures.get(key, ())
         events: dict[Emit, None] = {}
+        seen: Json | None = None
         for _ in range(ROUNDS_MAX):
             planned = self._plan(key, failures)
             if planned is None:
                 self._failures.pop(key, None)
+                if seen is not None:  # it went by what this pass wrote, and that has to be told
+                    self._tell(seen, events)
                 return
             obj, plan = planned
+            seen = obj
             if not plan.writes and failures:
                 failures = ()  # overtaken: what failed is no longer wanted
                 continue
@@ -189,9 +198,16 @@ class Controller:
                 done.failures += (failure,)
                 done.retry, done.retry_after_s = True, answer.retry_after_s
                 return  # its events come with the status they speak of
+        self._tell(obj, events)
+        done.requeue_after_s = plan.requeue_after_s
+
+    def _tell(self, obj: Json, events: Iterable[Emit]) -> None:
         for emit in events:
             self._recorder.record(obj, emit)
-        done.requeue_after_s = plan.requeue_after_s
+
+    def _expect(self, plan: Plan) -> None:
+        self._checks.expect(plan.ref, plan.check)
+        self._calls.expect(plan.ref, plan.call)
 
     def _plan(self, key: Ref, failures: tuple[Failure, ...]) -> tuple[Json, Plan] | None:
         obj, plan, asked = self._plan_once(key, failures)
@@ -199,14 +215,14 @@ class Controller:
         while self._secrets.look(asked, key):
             obj, plan, asked = self._plan_once(key, failures)
         if obj is None or plan is None:
-            self._checks.expect(key, None)
+            self._expect(Plan(key))
             return None
         waits_s = (plan.requeue_after_s, self._secrets.next_look_s(asked))
         next_s = min((s for s in waits_s if s is not None), default=None)
         if self._secrets.unread(asked):
             # Pods that start without what a Secret adds to them would soon be replaced.
             return obj, Plan(key, requeue_after_s=next_s)
-        self._checks.expect(key, plan.check)
+        self._expect(plan)
         return obj, replace(plan, requeue_after_s=next_s)
 
     def _plan_once(
@@ -218,7 +234,8 @@ class Controller:
             try:
                 if obj is None:
                     return None, None, cluster.asked
-                observed = Observed(obj, cluster, failures, self._checks.finding(key))
+                heard = self._checks.finding(key), self._calls.finding(key)
+                observed = Observed(obj, cluster, failures, *heard)
                 plan = self._planner(observed, self._settings, self._clock.now())
                 return obj, plan, cluster.asked
             finally:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from prism_operator.ports import Clock
+from prism_operator.runtime.checks import Checks
 from prism_operator.runtime.operator import Operator
 from prism_operator.runtime.reflector import Reflector
 
@@ -44,7 +46,8 @@ class Driver:
             self._thread("intake", self._take_in),
             self._thread("elector", self._elect),
             self._thread("events", self._write_events),
-            self._thread("checks", self._check),
+            self._thread("checks", self._pump(operator.checks, operator.check)),
+            self._thread("calls", self._pump(operator.calls, operator.call)),
         ]
         self.crashed = False
 
@@ -74,6 +77,7 @@ class Driver:
         self._wake.set()
         self._operator.recorder.pending.set()
         self._operator.checks.awake.set()
+        self._operator.calls.awake.set()
         self._operator.close()
         # Workers first: nothing may be written once the Lease is free.
         ending = [*self._workers, *self._others]
@@ -146,14 +150,16 @@ class Driver:
             idle_s = IDLE_S if due_s is None else due_s - self._clock.monotonic_s()
             self._stopping.wait(max(0.0, min(IDLE_S, idle_s)))
 
-    def _check(self) -> None:
-        checks = self._operator.checks
-        while not self._stopping.is_set():
-            checks.awake.clear()
-            self._operator.check()
-            due_s = checks.next_due_s()
-            idle_s = IDLE_S if due_s is None else due_s - self._clock.monotonic_s()
-            checks.awake.wait(max(0.0, min(IDLE_S, idle_s)))
+    def _pump(self, checks: Checks[Any, Any], step: Callable[[], bool]) -> Callable[[], None]:
+        def run() -> None:
+            while not self._stopping.is_set():
+                checks.awake.clear()
+                step()
+                due_s = checks.next_due_s()
+                idle_s = IDLE_S if due_s is None else due_s - self._clock.monotonic_s()
+                checks.awake.wait(max(0.0, min(IDLE_S, idle_s)))
+
+        return run
 
     def _write_events(self) -> None:
         recorder = self._operator.recorder

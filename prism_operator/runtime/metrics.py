@@ -37,3 +37,6 @@ class NoMetrics:
 
     def checked(self, provider: str, result: str, latency_s: float | None) -> None:
         """See ``Metrics``."""
+
+    def called(self, method: str, result: str, latency_s: float | None) -> None:
+        """See ``Metrics``."""

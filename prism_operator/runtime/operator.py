@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -35,10 +36,12 @@ from prism_operator.api.meta import (
     Resource,
 )
 from prism_operator.planning import PLANNERS, Planner
+from prism_operator.planning.checks import Check, Finding
 from prism_operator.planning.nodes import lasting_facts
+from prism_operator.planning.provisioning import Answer, Call
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.shards import DEFAULT_SHARD
-from prism_operator.ports import Census, Clock, Metrics, Prober, Reader, Writer
+from prism_operator.ports import Census, Clock, ControlPlane, Metrics, Prober, Reader, Writer
 from prism_operator.runtime.applier import Applier
 from prism_operator.runtime.cache import (
     Cache,
@@ -49,7 +52,7 @@ from prism_operator.runtime.cache import (
     scaling_facts,
 )
 from prism_operator.runtime.census import take_census
-from prism_operator.runtime.checks import Checks, NoProber
+from prism_operator.runtime.checks import Checks, Nobody
 from prism_operator.runtime.controller import Controller
 from prism_operator.runtime.dependencies import Dependencies
 from prism_operator.runtime.elector import Alone, Elector, Leadership, LeaseTimes
@@ -130,6 +133,7 @@ class Operator:
         identity: str,
         planners: Mapping[Resource, Planner] = PLANNERS,
         prober: Prober | None = None,
+        control_plane: ControlPlane | None = None,
     ) -> None:
         self._clock = clock
         self._metrics = metrics
@@ -192,12 +196,23 @@ class Operator:
             metrics=metrics,
             may_write=self._may_write,
         )
-        self.checks = Checks(
-            prober or NoProber(),
+        self.checks: Checks[Check, Finding] = Checks(
+            "checks",
+            prober or Nobody(),
             clock=clock,
             streams=streams,
-            metrics=metrics,
-            on_news=lambda key: self.queue.add(key, Priority.REPORTED),
+            began=metrics.check_began,
+            told=partial(_count_check, metrics),
+            on_news=self._on_news,
+        )
+        self.calls: Checks[Call, Answer] = Checks(
+            "calls",
+            control_plane or Nobody(),
+            clock=clock,
+            streams=streams,
+            began=lambda _late_s: None,
+            told=partial(_count_call, metrics),
+            on_news=self._on_news,
         )
         secrets = Secrets(reader=reader, cache=self.cache, clock=clock)
         self._controllers = {
@@ -215,6 +230,7 @@ class Operator:
                 settings=settings,
                 share=self.share,
                 checks=self.checks,
+                calls=self.calls,
             )
             for resource, planner in planners.items()
         }
@@ -233,6 +249,7 @@ class Operator:
             while self.reconcile_next():
                 progress = True
             progress |= self.check()
+            progress |= self.call()
             progress |= self.recorder.flush()
             due_s = self._next_due_s()
             if not progress and (due_s is None or due_s > self._clock.monotonic_s()):
@@ -273,6 +290,10 @@ class Operator:
     def check(self) -> bool:
         """Takes in what checks of backends found, and begins those that are due if we lead."""
         return self.checks.step(may=self._term() is not None)
+
+    def call(self) -> bool:
+        """Takes in what control planes answered, and begins the calls that are due if we lead."""
+        return self.calls.step(may=self._term() is not None)
 
     def wait_for_work(self, timeout_s: float) -> None:
         """Blocks until ``reconcile_next`` may have something to do, at most ``timeout_s``."""
@@ -325,7 +346,7 @@ class Operator:
         due.append(self.leadership.next_due_s())
         if self._term() is not None:
             due += [self.queue.next_due_s(), self.recorder.next_due_s()]
-            due.append(self.checks.next_due_s())
+            due += [self.checks.next_due_s(), self.calls.next_due_s()]
         return min((due_s for due_s in due if due_s is not None), default=None)
 
     def _on_change(self, ref: Ref, old: Json | None, new: Json | None, by: Ref | None) -> None:
@@ -341,6 +362,9 @@ class Operator:
                 self.queue.add_after(key, NODES_SETTLE_S)
             else:
                 self.queue.add(key, priority)
+
+    def _on_news(self, key: Ref) -> None:
+        self.queue.add(key, Priority.REPORTED)
 
     def _on_availability(self, resource: Resource) -> None:  # noqa: ARG002
         self._add_all()
@@ -361,3 +385,13 @@ class Operator:
         with self.cache.lock:
             self._active[controller.resource] += change
             self._metrics.workers_active(controller.name, self._active[controller.resource])
+
+
+def _count_check(metrics: Metrics, finding: Finding) -> None:
+    result = "Healthy" if finding.trouble is None else finding.trouble.reason
+    metrics.checked(finding.target.provider, result, finding.latency_s)
+
+
+def _count_call(metrics: Metrics, answer: Answer) -> None:
+    result = "ok" if answer.trouble is None else answer.trouble.reason
+    metrics.called(type(answer.target).__name__.lower(), result, answer.latency_s)

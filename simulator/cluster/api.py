@@ -11,6 +11,7 @@ from prism_operator.api.meta import (
     NODE,
     POD,
     RESOURCES,
+    SERVICE,
     Json,
     ReadOnlyJson,
     Ref,
@@ -24,6 +25,7 @@ from simulator.apiserver.server import ApiServer
 from simulator.apiserver.storage import Change as StoredChange
 from simulator.clock import VirtualClock
 from simulator.cluster.limits import ClientLimit
+from simulator.controllers.endpoints import SERVICE_NAME_LABEL
 from simulator.controllers.objects import labels_of, micro_time, node_of
 from simulator.controllers.world import Change, RefusedError
 from simulator.kernel import SECOND_US, Us
@@ -130,6 +132,18 @@ class Cache:
                 for label in labels_of(obj).items():
                     labelled = self._labelled.setdefault((ref.namespace, *label), {})
                     _index_in(labelled, ref, obj, keep)
+
+
+def has_ready_endpoints(cache: Cache, namespace: str, service: str) -> bool:
+    """Whether a connection to the Service finds somebody."""
+    if cache.get(Ref(SERVICE, namespace, service)) is None:
+        return False
+    return any(
+        endpoint["conditions"]["ready"]
+        for endpoints in cache.list(ENDPOINT_SLICE, namespace)
+        if endpoints["metadata"]["labels"].get(SERVICE_NAME_LABEL) == service
+        for endpoint in endpoints["endpoints"]
+    )
 
 
 def _index_in(index: dict[Ref, Json], ref: Ref, obj: Json, keep: bool) -> None:
@@ -311,4 +325,4 @@ def _path_of(obj: ReadOnlyJson, subresource: str) -> str:
     return resource_of(obj).path(meta.get("namespace", ""), meta["name"], subresource)
 
 
-__all__ = ["ENDPOINT_SLICE", "NODE", "ApiWorld", "Cache", "resource_of"]
+__all__ = ["ENDPOINT_SLICE", "NODE", "ApiWorld", "Cache", "has_ready_endpoints", "resource_of"]

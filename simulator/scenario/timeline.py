@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from prism_operator.api.meta import Json
 from simulator.backends import BackendState
+from simulator.control_planes import ControlPlaneState
 from simulator.faults import Fault, Upset
 from simulator.kernel import SECOND_US
 from simulator.scenario.values import Duration, Strict, Target, Texts, exactly_one
@@ -111,6 +112,14 @@ class BackendAction(Strict):
     state: BackendState
 
 
+class ControlPlaneAction(Strict):
+    """What a stack's control plane does from now on when it is called about namespaces."""
+
+    stack: str
+    namespace: str = "default"
+    state: ControlPlaneState
+
+
 class ApiServerAction(Strict):
     """For a while the API server, or the way to it, fails the operators, or one replica of it."""
 
@@ -191,6 +200,7 @@ class Event(Strict):
     metrics_server: Literal["down", "up"] | None = None
     prometheus: Literal["down", "up"] | None = None
     backend: BackendAction | None = None
+    control_plane: ControlPlaneAction | None = None
 
     @field_validator("cordon", "uncordon", "drain", "spot_interruption", mode="before")
     @classmethod

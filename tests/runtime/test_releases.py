@@ -30,6 +30,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     "v0.1.0": {
         "PATCH PrismStack/status": "with observability on, MonitorsReady says who reads metrics",
         "PATCH PrismBackend/status": "whether a backend was checked, and why not, is said anew",
+        "PATCH PrismNamespace/status": "an operator that calls no control plane says so",
     },
 }
 CLUSTERS = sorted(releases.FOLDER.glob("*/*.jsonl"))

@@ -16,7 +16,7 @@ from prism_operator.api.meta import (
 )
 from prism_operator.planning import Planner
 from prism_operator.planning.settings import Settings
-from prism_operator.ports import Prober
+from prism_operator.ports import ControlPlane, Prober
 from prism_operator.runtime.metrics import NoMetrics
 from prism_operator.runtime.operator import Operator, Options
 from prism_operator.runtime.randomness import Streams
@@ -128,6 +128,7 @@ class World:
         shard: str = "",
         settings: Settings | None = None,
         prober: Prober | None = None,
+        control_plane: ControlPlane | None = None,
     ) -> Operator:
         more = {} if planners is None else {"planners": planners}
         return Operator(
@@ -145,6 +146,7 @@ class World:
             streams=Streams(seed),
             identity=identity,
             prober=prober,
+            control_plane=control_plane,
             **more,
         )
 

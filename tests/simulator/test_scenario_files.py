@@ -75,7 +75,7 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
           "rolloutRestart, nodeLoss, cordon, uncordon, drain, evict, spotInterruption, drought, "
           "operatorCrash, operatorRestart, apiServer, load, keda, metricsServer, prometheus, "
-          "backend; got none"),
+          "backend, controlPlane; got none"),
         ("expect:", "manifests: [gone.yaml]\nexpect:",
          's.yaml:6:13: manifest "gone.yaml" does not exist'),
         ("question: Is this read?", "question: [",

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from prism_operator.adapters.probing import tcp
-from prism_operator.adapters.probing.loop import GuardedLoop
+from prism_operator.adapters.probing.answering import Answering
 from prism_operator.adapters.probing.peer import Peer, Probe
 from prism_operator.adapters.probing.tls import context_of
 from prism_operator.adapters.probing.troubles import trouble_of
@@ -35,7 +33,7 @@ def import_probe(provider: str) -> Probe:
     return probe
 
 
-class AsyncProber:
+class AsyncProber(Answering[Check, Finding]):
     """Checks backends; a check's finding comes within its timeout, even of a client that hangs."""
 
     def __init__(
@@ -46,59 +44,16 @@ class AsyncProber:
     ) -> None:
         self._find_probe = find_probe
         self._probes: dict[str, tuple[Probe, Depth]] = {}
-        self._loop = GuardedLoop(denied)
-        self._found: queue.SimpleQueue[tuple[Ref, Finding]] = queue.SimpleQueue()
-        self._notify: Callable[[], None] = lambda: None
-        self._tasks: set[asyncio.Task[Any]] = set()
         _quieten_clients()
-        self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
-        self._thread.start()
+        super().__init__("prober", denied)
 
-    def notify_with(self, notify: Callable[[], None]) -> None:
-        """See ``Prober``."""
-        self._notify = notify
-
-    def begin(self, key: Ref, check: Check) -> None:
-        """See ``Prober``."""
-        self._loop.call_soon_threadsafe(self._start, key, check)
-
-    def poll(self) -> list[tuple[Ref, Finding]]:
-        """See ``Prober``."""
-        found = []
-        while not self._found.empty():
-            found.append(self._found.get())
-        return found
-
-    def next_due_s(self) -> float | None:
-        """See ``Prober``."""
-        return None
-
-    def close(self) -> None:
-        """Ends the thread; checks under way have no finding."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        # What goes wrong in a connection that nobody waits for any more is nobody's business.
-        self._loop.set_exception_handler(lambda _loop, _context: None)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
-
-    def _start(self, key: Ref, check: Check) -> None:
-        task = self._loop.create_task(self._check(key, check))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _check(self, key: Ref, check: Check) -> None:
-        target, began_s = check.target, monotonic()
+    async def _answer(self, key: Ref, asked: Check) -> Finding:
+        target, began_s = asked.target, monotonic()
         trouble: Trouble | None = TIMEOUT
         depth = Depth.PROTOCOL
-        task = self._loop.create_task(self._ask(target, check.timeout_s))
+        task = self._loop.create_task(self._ask(target, asked.timeout_s))
         # Not awaited when it is late: a client may catch its own cancellation and hang.
-        done, _ = await asyncio.wait({task}, timeout=check.timeout_s)
+        done, _ = await asyncio.wait({task}, timeout=asked.timeout_s)
         if not done:
             task.cancel()
             self._tasks.add(task)
@@ -113,8 +68,7 @@ class AsyncProber:
         else:
             trouble, depth = None, task.result()
         latency_s = monotonic() - began_s if trouble is None else None
-        self._found.put((key, Finding(target, datetime.now(UTC), trouble, latency_s, depth)))
-        self._notify()
+        return Finding(target, datetime.now(UTC), trouble, latency_s, depth)
 
     async def _ask(self, target: Target, timeout_s: float) -> Depth:
         """Asks the hosts one after the other; one that is well will do."""

@@ -1,0 +1,1 @@
+"""Provisions namespaces on proxies: ``ports.ControlPlane`` over gRPC."""
