@@ -142,7 +142,7 @@ def has_ready_endpoints(cache: Cache, namespace: str, service: str) -> bool:
         endpoint["conditions"]["ready"]
         for endpoints in cache.list(ENDPOINT_SLICE, namespace)
         if endpoints["metadata"]["labels"].get(SERVICE_NAME_LABEL) == service
-        for endpoint in endpoints["endpoints"]
+        for endpoint in endpoints["endpoints"] or ()
     )
 
 

@@ -50,6 +50,7 @@ _FAULTS: Final = (
     "operator_restart",
     "api_server",
     "backend",
+    "control_plane",
 )
 _SWITCHES: Final = ("keda", "metrics_server", "prometheus")  # down until they are up again
 _TOLD: Final = {

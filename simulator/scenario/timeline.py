@@ -169,6 +169,7 @@ _ACTIONS = (
     "metrics_server",
     "prometheus",
     "backend",
+    "control_plane",
 )
 
 
