@@ -334,6 +334,13 @@ def explain(
     pod: Annotated[
         str | None, typer.Option(help="Why is this pod there, or nowhere?", metavar="NAME")
     ] = None,
+    scaler: Annotated[
+        str | None,
+        typer.Option(
+            help="Why does this HorizontalPodAutoscaler or ScaledObject want so many replicas?",
+            metavar="NAME",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Instead of the seed in the scenario.", metavar="N")
     ] = None,
@@ -342,7 +349,7 @@ def explain(
     """Say why the simulated cluster decided as it did, and what would have changed it."""
     silence()
     try:
-        text = explain_file(file, at, pod=pod, seed=seed, as_json=json)
+        text = explain_file(file, at, pod=pod, scaler=scaler, seed=seed, as_json=json)
     except BadInputError as error:
         _refuse(error)
     typer.echo(text, nl=False)

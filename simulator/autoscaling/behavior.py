@@ -209,10 +209,11 @@ def _policy_limit(history: History, current: int, rules: Rules, now_us: int, *, 
         return current
     # "Max" is the greatest change, so the lowest number of replicas when scaling down.
     choose: Callable[[Sequence[int]], int] = max if (rules.select == "Max") == up else min
-    return choose([_allowed(history, current, policy, now_us, up=up) for policy in rules.policies])
+    return choose([allowed(history, current, policy, now_us, up=up) for policy in rules.policies])
 
 
-def _allowed(history: History, current: int, policy: Policy, now_us: int, *, up: bool) -> int:
+def allowed(history: History, current: int, policy: Policy, now_us: int, *, up: bool) -> int:
+    """The replicas that one policy allows now, given what was added and removed lately."""
     since_us = now_us - policy.period_s * SECOND_US
     added = sum(event.change for event in history.ups if event.at_us > since_us)
     removed = sum(event.change for event in history.downs if event.at_us > since_us)

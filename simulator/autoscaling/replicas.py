@@ -101,10 +101,18 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The replicas a metric asks for, and its measured value in the target's unit."""
+    """The replicas a metric asks for, and its measured value in the target's unit.
+
+    ``ratio`` is of use to target, with what is assumed of missing and unready pods; None without
+    pods. ``clause`` says what decided: the ratio, times ``pods``; that it is within the tolerance;
+    or that assumptions for pods that are not measured turned or reversed it.
+    """
 
     replicas: int
     measured: int
+    ratio: float | None = None
+    clause: Literal["ratio", "tolerance", "assumed"] = "ratio"
+    pods: int = 0
 
 
 def propose(target: Target, situation: Situation, tolerances: Tolerances) -> Proposal:
@@ -140,13 +148,12 @@ def _by_pods(target: Target, situation: Situation, tolerances: Tolerances) -> Pr
     else:
         measure = _Average(target.value)
     ratio, measured = measure.of(values)
-    unchanged = Proposal(situation.spec_replicas, measured)
-
+    current = situation.spec_replicas
     grows_with_unready = bool(groups.unready) and ratio > 1.0
     if not grows_with_unready and not groups.missing:
         if tolerances.hold(ratio):
-            return unchanged
-        return Proposal(_ceil(ratio * groups.ready), measured)
+            return Proposal(current, measured, ratio, "tolerance")
+        return Proposal(_ceil(ratio * groups.ready), measured, ratio, "ratio", groups.ready)
     for pod in groups.missing:
         if ratio < 1.0:
             values[pod] = measure.full(pod)
@@ -157,12 +164,11 @@ def _by_pods(target: Target, situation: Situation, tolerances: Tolerances) -> Pr
     new_ratio, _ = measure.of(values)
     turned = (ratio < 1.0 < new_ratio) or (new_ratio < 1.0 < ratio)
     if tolerances.hold(new_ratio) or turned:
-        return unchanged
+        return Proposal(current, measured, new_ratio, "assumed" if turned else "tolerance")
     replicas = _ceil(new_ratio * len(values))
-    current = situation.spec_replicas
     if (new_ratio < 1.0 and replicas > current) or (new_ratio > 1.0 and replicas < current):
-        return unchanged
-    return Proposal(replicas, measured)
+        return Proposal(current, measured, new_ratio, "assumed")
+    return Proposal(replicas, measured, new_ratio, "ratio", len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +259,13 @@ def _whole(target: Target, usage: int, situation: Situation, tolerances: Toleran
     ratio = usage / target.value
     current = situation.spec_replicas
     if current == 0:
-        return Proposal(_ceil(ratio), usage)
+        return Proposal(_ceil(ratio), usage, ratio, "ratio", 1)
     if tolerances.hold(ratio):
-        return Proposal(current, usage)
+        return Proposal(current, usage, ratio, "tolerance")
     if not situation.pods:
         raise NoProposalError("no pods returned by selector while calculating replica count")
     ready = sum(pod.phase == "Running" and pod.ready == "True" for pod in situation.pods)
-    return Proposal(_ceil(ratio * ready), usage)
+    return Proposal(_ceil(ratio * ready), usage, ratio, "ratio", ready)
 
 
 def _per_pod(target: Target, usage: int, situation: Situation, tolerances: Tolerances) -> Proposal:
@@ -267,9 +273,10 @@ def _per_pod(target: Target, usage: int, situation: Situation, tolerances: Toler
     replicas = situation.status_replicas
     expected = float(target.value) * float(replicas)
     # Without replicas the controller divides by zero, whose result is never within tolerance.
-    if expected and tolerances.hold(usage / expected):
-        return Proposal(replicas, usage)
-    return Proposal(_ceil(usage / target.value), usage)
+    ratio = usage / expected if expected else None
+    if ratio is not None and tolerances.hold(ratio):
+        return Proposal(replicas, usage, ratio, "tolerance")
+    return Proposal(_ceil(usage / target.value), usage, ratio, "ratio", replicas)
 
 
 def _external(target: Target, situation: Situation) -> int:

@@ -6,7 +6,8 @@ made, and one after each look (``NewDefaultHPARateLimiter`` in ``pkg/controller/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING
 from typing import Protocol
@@ -61,13 +62,31 @@ class _Held:
     autoscaler: Autoscaler = field(default_factory=lambda: Autoscaler(ControllerFlags()))
 
 
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One sync of an HPA: all that it was decided from, and the decision.
+
+    ``before`` is what the controller remembered when it began.
+    """
+
+    hpa: Ref
+    at_us: Us
+    next_us: Us
+    spec: HpaSpec
+    scale: Scale
+    readings: Readings
+    before: Autoscaler
+    decision: Decision
+
+
 class PodAutoscalers:
-    """The controller with all its HPAs."""
+    """The controller with all its HPAs. ``on_sync`` hears of every sync that could decide."""
 
     def __init__(self, world: ApiWorld, metrics: MetricsApi, period_us: Us) -> None:
         self._world, self._metrics, self._period_us = world, metrics, period_us
         self._held: dict[Ref, _Held] = {}
         self._facts: dict[str, tuple[Json, PodFacts]] = {}  # of a pod's last version, by uid
+        self.on_sync: Callable[[Sync], None] | None = None
 
     def changed(self, change: Change) -> bool:
         """Takes notice of HPAs that come and go; whether this was one."""
@@ -113,7 +132,11 @@ class PodAutoscalers:
             tuple(map(self._facts_of, pods)),
         )
         readings = self._readings(hpa, spec.targets, pods)
+        before = None if self.on_sync is None else deepcopy(autoscaler)
         decision = autoscaler.decide(spec, scale, readings, now_us)
+        if self.on_sync is not None and before is not None:
+            due_us = held.due_us
+            self.on_sync(Sync(ref, now_us, due_us, spec, scale, readings, before, decision))
         if decision.scale_to is not None:
             self._rescale(hpa, spec, autoscaler, scaled, decision.scale_to, now_us)
         self._write_status(hpa, autoscaler, scale, decision, now_us)

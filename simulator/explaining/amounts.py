@@ -1,10 +1,11 @@
-"""Amounts of resources as people write them, and pods that ask for more or less of one."""
+"""Amounts as people write them, and pods that ask for more or less of a resource."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from prism_operator.api.meta import Json
+from simulator.autoscaling.replicas import Target
 from simulator.scheduling.requests import amount
 
 _MI: Final = 2**20
@@ -23,6 +24,20 @@ def shown(resource: str, value: int) -> str:
     if unit(resource) == 1:
         return str(value)
     return f"{value / _GI:.4g}Gi" if abs(value) >= _GI else f"{value / _MI:.4g}Mi"
+
+
+def measured(target: Target, value: int) -> str:
+    """A value of an HPA's metric, in the unit that its target is written in."""
+    if target.type == "Utilization":
+        return f"{value} %"
+    if target.source in ("Resource", "ContainerResource"):
+        return shown(target.name, value if target.name == "cpu" else value // 1000)
+    return thousandths(value)
+
+
+def thousandths(value: int) -> str:
+    """A metric's value that is kept in thousandths."""
+    return f"{value / 1000:,.10g}"
 
 
 def asking(pod: Json, resource: str, more: int) -> Json | None:

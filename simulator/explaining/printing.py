@@ -13,6 +13,7 @@ from simulator.explaining.answers import WhatIf
 from simulator.explaining.instants import told
 from simulator.explaining.names import listed
 from simulator.explaining.pods import NodeVerdict, PodExplanation, Preemption
+from simulator.explaining.scalers import ScalerExplanation
 from simulator.kernel import SECOND_US
 
 _WIDTH: Final = 400  # lines are never broken: who reads them in a pipe wants them whole
@@ -38,6 +39,32 @@ def pod_text(found: PodExplanation) -> str:
         lines.append(f"{found.nodes_not_looked_at} nodes were not looked at: enough were found")
     if found.preemption is not None:
         lines += ["", *_preemption(found.preemption)]
+    return _text([*lines, *_what_if(found.what_if)])
+
+
+def scaler_text(found: ScalerExplanation) -> str:
+    """The answer to ``--scaler``."""
+    lines = [f"{found.scaler} at {_at(found.at_s)}: {found.outcome}", f"Unchanged, {found.later}."]
+    for look in found.looks:
+        next_look = f"it looks next at {_at(look.next_s)}"
+        lines += ["", f"{look.by} at {_at(look.at_s)} {look.outcome}; {next_look}."]
+        if look.metrics:
+            headings = ("metric", "target", "measured", "ratio", "asks for", "because")
+            rows = [
+                (
+                    m.metric,
+                    m.target,
+                    m.measured or "–",
+                    "–" if m.ratio is None else f"{m.ratio:g}",
+                    "–" if m.wants is None else str(m.wants),
+                    m.why,
+                )
+                for m in look.metrics
+            ]
+            lines += _table(headings, rows)
+        rules = [("bound" if c.bound else "", c.rule, c.said) for c in look.clauses]
+        if rules:
+            lines += _table(("", "rule", ""), rules)
     return _text([*lines, *_what_if(found.what_if)])
 
 

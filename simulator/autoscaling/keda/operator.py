@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING
 
@@ -25,10 +26,23 @@ from prism_operator.api.quantities import parse_quantity
 from prism_operator.ports import Reason
 from simulator.autoscaling.keda.controller import NAME_LABEL, Applied, ScaledObjectController
 from simulator.autoscaling.keda.cron import Cron
-from simulator.autoscaling.keda.executor import Polled, Seen, refused, request_scale, written
-from simulator.autoscaling.keda.fallback import MetricError, MetricTarget, answer
-from simulator.autoscaling.keda.kafka import BrokerError, KafkaConfig, KafkaTrigger
+from simulator.autoscaling.keda.executor import (
+    Polled,
+    Seen,
+    Wanted,
+    refused,
+    request_scale,
+    written,
+)
+from simulator.autoscaling.keda.fallback import Answer, MetricError, MetricTarget, answer
+from simulator.autoscaling.keda.kafka import (
+    BrokerError,
+    KafkaConfig,
+    KafkaTrigger,
+    Partition,
+)
 from simulator.autoscaling.keda.metadata import MetadataError, flag, number, required
+from simulator.autoscaling.keda.status import Status
 from simulator.autoscaling.keda.triggers import QUEUES, RESOURCES, external_metric, sees_held
 from simulator.autoscaling.prometheus import Prometheus
 from simulator.cluster.api import ApiWorld
@@ -50,12 +64,54 @@ FINALIZER = "finalizer.keda.sh"
 POLLING_INTERVAL_S = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a trigger found: its metric in thousandths, and whether it is active.
+
+    ``activation`` is what the value must exceed for that, where it is a number. A kafka trigger
+    adds itself, with what it remembered before, and the partitions that it saw.
+    """
+
+    value_milli: int
+    is_active: bool
+    activation: float | None = None
+    kafka: KafkaTrigger | None = None
+    partitions: tuple[Partition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One metric as KEDA answered it, to the HPA or to its own scale loop."""
+
+    scaled_object: Ref
+    target: MetricTarget
+    looked: Looked | None  # None: the trigger failed
+    answer: Answer | None  # None: so there is no metric
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One look of a scale loop: all that it was decided from, and the decision.
+
+    ``before`` is the status when it began.
+    """
+
+    scaled_object: Ref
+    at_us: Us
+    next_us: Us
+    obj: Json
+    before: Status
+    polled: Polled
+    seen: Seen
+    wanted: Wanted | None
+
+
 @dataclass(slots=True)
 class _Trigger:
     """An external trigger: its metric, and how it is looked up."""
 
     target: MetricTarget
-    look: Callable[[], tuple[int, bool]]  # thousandths, and whether active; raises BrokerError
+    look: Callable[[], Looked]  # raises BrokerError
 
 
 @dataclass(slots=True)
@@ -69,7 +125,10 @@ class _Held:
 
 
 class KedaOperator:
-    """KEDA as a whole; while it ``is_down`` it neither scales nor answers for metrics."""
+    """KEDA as a whole; while it ``is_down`` it neither scales nor answers for metrics.
+
+    ``on_answer`` and ``on_poll`` hear of every metric and every look of a scale loop.
+    """
 
     def __init__(
         self, world: ApiWorld, broker: Broker, prometheus: Prometheus | None = None
@@ -78,6 +137,8 @@ class KedaOperator:
         self._held: dict[Ref, _Held] = {}
         self._dirty: set[Ref] = set()
         self.is_down = False
+        self.on_answer: Callable[[Answered], None] = lambda _: None
+        self.on_poll: Callable[[Poll], None] | None = None
 
     def changed(self, change: Change) -> bool:
         """Takes notice of ScaledObjects and their HPAs; whether there is something to do."""
@@ -245,18 +306,22 @@ class KedaOperator:
         )
         scaling = condition(hpa, "ScalingActive") if hpa is not None else None
         status = held.controller.status
+        remembered = None if self.on_poll is None else deepcopy(status)
+        seen = Seen(
+            None if target is None else target["spec"]["replicas"],
+            None if scaling is None else (scaling["status"], scaling["reason"]),
+        )
         wanted = request_scale(
             spec,
             annotations_of(obj),
             status,
             polled,
-            Seen(
-                None if target is None else target["spec"]["replicas"],
-                None if scaling is None else (scaling["status"], scaling["reason"]),
-            ),
+            seen,
             created_us=created_ns(obj) // 1000,
             now_us=now_us,
         )
+        if self.on_poll is not None and remembered is not None:
+            self.on_poll(Poll(ref, now_us, held.due_us, obj, remembered, polled, seen, wanted))
         if wanted is not None:
             if self._scale_to(applied, wanted.replicas):
                 written(status, wanted, now_us)
@@ -276,23 +341,26 @@ class KedaOperator:
 
     def _answer(self, obj: Json, held: _Held, trigger: _Trigger) -> tuple[int | None, bool]:
         """The metric in thousandths, None if there is none, and whether the trigger is active."""
-        value_milli, is_active = None, False
+        looked = None
         with suppress(BrokerError):
-            value_milli, is_active = trigger.look()
+            looked = trigger.look()
         target = self._world.get(
             Ref(DEPLOYMENT, obj["metadata"]["namespace"], obj["spec"]["scaleTargetRef"]["name"])
         )
-        try:
+        answered = None
+        with suppress(MetricError):
             answered = answer(
                 obj["spec"],
                 held.controller.status,
                 trigger.target,
-                value_milli,
+                None if looked is None else looked.value_milli,
                 replicas=None if target is None else target["spec"]["replicas"],
                 ready_replicas=lambda: (target or {}).get("status", {}).get("readyReplicas"),
             )
-        except MetricError:
+        self.on_answer(Answered(ref_of(obj), trigger.target, looked, answered))
+        if answered is None:
             return None, False
+        is_active = looked is not None and looked.is_active
         return answered.value_milli, is_active or answered.is_fallback
 
     def _triggers(self, applied: Applied) -> tuple[_Trigger, ...]:
@@ -316,19 +384,22 @@ class KedaOperator:
             triggers.append(_Trigger(MetricTarget(metric["metric"]["name"], kind, milli), look))
         return tuple(triggers)
 
-    def _look(self, type_: str, metadata: Mapping[str, str]) -> Callable[[], tuple[int, bool]]:
+    def _look(self, type_: str, metadata: Mapping[str, str]) -> Callable[[], Looked]:
         if type_ == "kafka":
             config = KafkaConfig.parse(metadata)
             trigger = KafkaTrigger(config)
 
-            def kafka() -> tuple[int, bool]:
-                lag = trigger.look(self._broker.partitions(config.topic, config.group))
-                return lag.value * 1000, lag.is_active
+            def kafka() -> Looked:
+                partitions = tuple(self._broker.partitions(config.topic, config.group))
+                before = KafkaTrigger(config, dict(trigger.previous))
+                lag = trigger.look(partitions)
+                activation = config.activation_lag_threshold
+                return Looked(lag.value * 1000, lag.is_active, activation, before, partitions)
 
             return kafka
         if type_ == "cron":
             cron = Cron.parse(metadata)
-            return lambda: cron.look(self._world.unix_us())
+            return lambda: Looked(*cron.look(self._world.unix_us()))
         if type_ == "prometheus":
             return self._query(metadata)
         if type_ not in QUEUES:
@@ -337,13 +408,13 @@ class KedaOperator:
         name = "/".join(metadata[key] for key in keys)
         activation, held = float(metadata.get(activation_key, 0)), sees_held(type_, metadata)
 
-        def queue() -> tuple[int, bool]:
+        def queue() -> Looked:
             depth = self._broker.depth(type_, name, held=held)
-            return depth * 1000, depth > activation
+            return Looked(depth * 1000, depth > activation, activation)
 
         return queue
 
-    def _query(self, metadata: Mapping[str, str]) -> Callable[[], tuple[int, bool]]:
+    def _query(self, metadata: Mapping[str, str]) -> Callable[[], Looked]:
         text, prometheus = required(metadata, "query"), self._prometheus
         if prometheus is None or not prometheus.has_query(text):
             raise MetadataError(
@@ -354,13 +425,13 @@ class KedaOperator:
         activation = number(metadata, "activationThreshold", 0)
         ignores = flag(metadata, "ignoreNullValues", default=True)
 
-        def query() -> tuple[int, bool]:
+        def query() -> Looked:
             value = prometheus.answer(text)
             if value is None:
                 if not ignores:
                     raise BrokerError("the query has no result")
                 value = 0.0
-            return round(value * 1000), value > activation
+            return Looked(round(value * 1000), value > activation, activation)
 
         return query
 
