@@ -136,6 +136,7 @@ check-generated: $(READY)
 	@$(BIN)/python -m prism_operator.metrics_reference --check
 	@$(BIN)/python -m prism_operator.reference --check
 	@$(BIN)/python -m prism_operator.cli.reference --check
+	@$(BIN)/python -m simulator.scenario --check
 	@$(BIN)/python -m charts.generate --check
 	@$(BIN)/uv lock --quiet --check
 check-determinism: $(READY)
@@ -151,6 +152,7 @@ manifests: $(READY) ## Write crds/, config/ and charts/ from the models and the 
 	@$(BIN)/python -m prism_operator.metrics_reference --write
 	@$(BIN)/python -m prism_operator.reference --write
 	@$(BIN)/python -m prism_operator.cli.reference --write
+	@$(BIN)/python -m simulator.scenario --write
 	@$(BIN)/python -m charts.generate --write
 
 .PHONY: goldens

@@ -149,6 +149,12 @@ def read_manifests(sources: Iterable[tuple[str, bytes]], namespace: str = "defau
     return read
 
 
+def problems_of(obj: Json) -> list[Problem]:
+    """What is wrong with an object of ours that has a name, by itself."""
+    problems = list(_metadata_problems(obj["metadata"]))
+    return problems + _object_problems(obj, {problem.path for problem in problems})
+
+
 def _read(document: Document, namespace: str) -> tuple[Manifest | None, list[Finding]]:
     obj = document.value
     if not isinstance(obj, dict):

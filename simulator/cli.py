@@ -40,6 +40,8 @@ from simulator.report import header, row, summary, write_junit
 from simulator.run import Result, Simulation
 from simulator.scenario import LoadedScenario
 from simulator.scenario import load as load_scenario
+from simulator.scenario.schema import render_schema
+from simulator.validating import problems_in, scenario_files
 from simulator.verify import verify as verify_files
 from simulator.verify.printing import print_verified
 from simulator.watching import Happenings, Player
@@ -122,6 +124,42 @@ def run(
     typer.echo(summary(results))
     if not all(result.passed for result in results):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Scenario files, or folders of them; without any, all of scenarios/.",
+            metavar="FILE|DIR…",
+        ),
+    ] = None,
+) -> None:
+    """Check scenarios without running them, with the manifests that they name.
+
+    Prints every problem with file, line and column, and exits 2 if there is one.
+    """
+    silence()
+    try:
+        found = scenario_files(files or [SCENARIOS])
+    except BadInputError as error:
+        _refuse(error)
+    # Several scenarios may name one manifest.
+    problems = list(dict.fromkeys(problem for file in found for problem in problems_in(file)))
+    for problem in problems:
+        typer.echo(problem)
+    checked = f"{len(found)} scenario{'' if len(found) == 1 else 's'} checked"
+    told = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
+    typer.echo(f"{checked}: {told}")
+    if problems:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    typer.echo(render_schema(), nl=False)
 
 
 @app.command()

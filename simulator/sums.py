@@ -33,6 +33,14 @@ def sum_up(name: str, recorder: Recorder, from_us: Us, to_us: Us) -> tuple[float
     return summing(series, from_us, to_us), False
 
 
+def is_sum(name: str, recorder: Recorder) -> bool:
+    """Whether ``sum_up`` has a number of that name."""
+    series_name, _, how = name.rpartition(".")
+    if recorder.get_distribution(series_name) is not None and (how == "mean" or how in _SHARES):
+        return True
+    return name == "cost" or (recorder.get(series_name) is not None and how in SUMS)
+
+
 def quantile(series: Series, share: float, from_us: Us, to_us: Us) -> float:
     """The value that the series is at or below for this share of the time."""
     spans = sorted((value, end - begin) for begin, end, value in series.spans(from_us, to_us))

@@ -12,7 +12,7 @@ from simulator.inputs import BadInputError
 from simulator.kernel import Us
 from simulator.run import Result
 from simulator.series import Recorder
-from simulator.sums import SUMS, sum_up
+from simulator.sums import SUMS, is_sum, sum_up
 
 _COUNTS = ("evictions", "restarts", "writes")
 
@@ -34,3 +34,8 @@ def measure(name: str, result: Result, recorder: Recorder, from_us: Us, to_us: U
             ]
         )
     return Observation(*summed)
+
+
+def is_measure(name: str, recorder: Recorder) -> bool:
+    """Whether a run has such a number."""
+    return name in _COUNTS or is_sum(name, recorder)

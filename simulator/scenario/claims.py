@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from prism_operator.api.durations import parse_duration_s
-from simulator.scenario.values import Duration, KindName, Strict, Target, exactly_one
+from simulator.scenario.values import DURATION, NAME, Duration, KindName, Strict, Target
 
 
 class ConditionClaim(Strict):
@@ -23,15 +30,11 @@ class ConditionClaim(Strict):
 class Bounds(Strict):
     """A number is as said."""
 
+    some_of = ("equals", "at_least", "at_most")
+
     equals: int | None = None
     at_least: int | None = None
     at_most: int | None = None
-
-    @model_validator(mode="after")
-    def _some_bound(self) -> Bounds:
-        if self.equals is None and self.at_least is None and self.at_most is None:
-            raise ValueError("expected one of equals, atLeast, atMost")
-        return self
 
     def hold_for(self, number: int) -> bool:
         """Whether ``number`` is within the bounds."""
@@ -64,24 +67,29 @@ def _bound(value: object) -> object:
     return parse_duration_s(value) if isinstance(value, str) else value
 
 
-Bound = Annotated[float, BeforeValidator(_bound)]  # a duration is so many seconds
+_BOUNDS = ("above", "atLeast", "atMost", "below")
+_BOUND = {
+    NAME: "Bound",
+    "description": "A number; a duration is so many seconds.",
+    "anyOf": [{"type": "number"}, DURATION],
+}
+Bound = Annotated[
+    float,
+    BeforeValidator(_bound),
+    WithJsonSchema(_BOUND),
+]
 
 
 class MetricClaim(Strict):
     """A number that is recorded over time is as said; see the metrics of each workload."""
+
+    some_of = ("above", "at_least", "at_most", "below")
 
     of: str
     above: Bound | None = None
     at_least: Bound | None = None
     at_most: Bound | None = None
     below: Bound | None = None
-
-    @model_validator(mode="after")
-    def _some_bound(self) -> MetricClaim:
-        bounds = (self.above, self.at_least, self.at_most, self.below)
-        if all(bound is None for bound in bounds):
-            raise ValueError("expected one of above, atLeast, atMost, below")
-        return self
 
     def holds_for(self, number: float) -> bool:
         """Whether ``number`` is within the bounds."""
@@ -93,20 +101,6 @@ class MetricClaim(Strict):
         )
 
 
-_CLAIMS = (
-    "condition",
-    "count",
-    "field",
-    "exists",
-    "absent",
-    "restarts",
-    "evictions",
-    "writes",
-    "metric",
-    "summed",
-)
-
-
 class Claim(Strict):
     """Something that is true of the cluster at an instant, or not.
 
@@ -114,6 +108,19 @@ class Claim(Strict):
     ``metric`` is a number as it is then; ``summed`` one of the whole time between warm-up and drain
     (``orders.delay.p99``, ``cost``).
     """
+
+    exactly_one_of = (
+        "condition",
+        "count",
+        "field",
+        "exists",
+        "absent",
+        "restarts",
+        "evictions",
+        "writes",
+        "metric",
+        "summed",
+    )
 
     condition: ConditionClaim | None = None
     count: CountClaim | None = None
@@ -126,14 +133,6 @@ class Claim(Strict):
     metric: MetricClaim | None = None
     summed: MetricClaim | None = None
 
-    @model_validator(mode="after")
-    def _one_claim(self) -> Claim:
-        exactly_one(self, _CLAIMS)
-        return self
-
-
-_MODES = ("eventually", "always", "never", "at_end")
-
 
 class Expectation(Strict):
     """A claim and when it has to hold.
@@ -143,6 +142,8 @@ class Expectation(Strict):
     short for a claim at the end about what was recorded between warm-up and drain.
     """
 
+    exactly_one_of = ("eventually", "always", "never", "at_end")
+
     eventually: Claim | None = None
     always: Claim | None = None
     never: Claim | None = None
@@ -150,24 +151,34 @@ class Expectation(Strict):
     after: str | None = None
     within: Duration | None = None
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Editors are told of the short form too."""
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        of = handler.resolve_ref_schema(schema)
+        bounds = dict.fromkeys(_BOUNDS, _BOUND)
+        of["properties"] |= {"metric": {"type": "string"}, **bounds}
+        of["oneOf"].append({"required": ["metric"], "anyOf": [{"required": [b]} for b in bounds]})
+        of["dependencies"] = {bound: ["metric"] for bound in bounds}
+        return schema
+
     @model_validator(mode="before")
     @classmethod
     def _short_metric(cls, value: object) -> object:
         if not isinstance(value, Mapping) or "metric" not in value:
             return value
-        bounds = {k: value[k] for k in ("above", "atLeast", "atMost", "below") if k in value}
+        if "atEnd" in value:
+            raise ValueError("expected metric or atEnd, got both")
+        bounds = {k: value[k] for k in _BOUNDS if k in value}
         rest = {k: v for k, v in value.items() if k != "metric" and k not in bounds}
         return {**rest, "atEnd": {"summed": {"of": value["metric"], **bounds}}}
-
-    @model_validator(mode="after")
-    def _one_mode(self) -> Expectation:
-        exactly_one(self, _MODES)
-        return self
 
     @property
     def mode(self) -> str:
         """Which of the modes this is."""
-        return next(name for name in _MODES if getattr(self, name) is not None)
+        return next(name for name in self.exactly_one_of if getattr(self, name) is not None)
 
     @property
     def claim(self) -> Claim:

@@ -5,25 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from simulator.scenario.values import (
     Duration,
+    Items,
+    Lax,
+    Pair,
     Quantity,
+    Rule,
     Strict,
     TimeSpan,
-    exactly_one,
     fixed,
+    number_or,
     shown,
 )
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError(f'expected a time such as "2026-03-02T19:00:00Z", got {shown(value)}')
+    return value
 
 
 class ClockSpec(Strict):
     """When the scenario plays, and what of it is measured: not its warm-up, nor its drain."""
 
-    start: datetime = datetime(2026, 3, 2, tzinfo=UTC)
+    start: Annotated[datetime, BeforeValidator(_moment), Lax] = datetime(2026, 3, 2, tzinfo=UTC)
     warmup: Duration = 0
     drain: Duration = 0
 
@@ -49,14 +59,24 @@ def _share(value: object) -> object:
     return float(found[1]) / 100 if found else value
 
 
-PerHour = Annotated[float, BeforeValidator(_per_hour), Field(ge=0)]
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+PerHour = Annotated[
+    float,
+    BeforeValidator(_per_hour),
+    Field(ge=0),
+    number_or("PerHour", _PER_HOUR, "So much an hour: `0.14`, `0.14/h`."),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    Field(ge=0, le=1),
+    number_or("Share", _PERCENT, "A share of the whole: `0.05`, `5%`.", maximum=1),
+]
 
 
 class HazardRange(Strict):
     """Not known better than that: drawn evenly between two bounds, by the seed."""
 
-    range: tuple[PerHour, PerHour]
+    range: Pair[PerHour]
 
     @model_validator(mode="after")
     def _in_order(self) -> HazardRange:
@@ -79,7 +99,9 @@ class InterruptionSpec(Strict):
     other such node is to be had in the zone.
     """
 
-    hazard: Annotated[HazardRange, BeforeValidator(_hazard)]
+    hazard: Annotated[
+        HazardRange, BeforeValidator(_hazard, json_schema_input_type=PerHour | HazardRange)
+    ]
     zone_shock: Share = 0.0
     shock_reach: Share = 0.5
     notice: Duration = 120_000_000
@@ -109,21 +131,20 @@ class PoolSpec(Strict):
     lifecycle: Literal["on-demand", "spot"] | None = None
     boot: TimeSpan = fixed("60s")
     interruption: InterruptionSpec | None = None
-    zones: tuple[str, ...] | None = None
-    names: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    zones: Items[str] | None = None
+    names: dict[str, Items[str]] = Field(default_factory=dict)
     allocatable: dict[str, Quantity] = Field(
         default_factory=lambda: {"cpu": "4", "memory": "16Gi", "pods": "110"}
     )
     labels: dict[str, str] = Field(default_factory=dict)
-    taints: tuple[TaintSpec, ...] = ()
+    taints: Items[TaintSpec] = ()
 
-    @model_validator(mode="after")
-    def _names_are_in_its_zones(self) -> PoolSpec:
-        for zone in self.names:
-            if self.zones is not None and zone not in self.zones:
-                zones = ", ".join(self.zones)
-                raise ValueError(f'names: zone "{zone}" is not one of its zones [{zones}]')
-        return self
+    told_to_editors: ClassVar[Rule] = {
+        "not": {
+            "properties": {"lifecycle": {"const": "on-demand"}},
+            "required": ["lifecycle", "interruption"],
+        }
+    }
 
     @model_validator(mode="after")
     def _within_bounds(self) -> PoolSpec:
@@ -214,10 +235,7 @@ class QuerySpec(Strict):
     rate: str | None = None
     window: Duration = 120_000_000
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> QuerySpec:
-        exactly_one(self, ("series", "rate"))
-        return self
+    exactly_one_of = ("series", "rate")
 
 
 class PrometheusSpec(Strict):
@@ -252,11 +270,14 @@ class NodesSpec(Strict):
     delay_after_add: Duration = 600_000_000
     utilization: Share = 0.5
     expander: Literal["least-waste", "price", "priority", "random"] = "least-waste"
-    priorities: tuple[str, ...] = ()
+    priorities: Items[str] = ()
     batch_idle: Duration = 1_000_000
     batch_max: Duration = 10_000_000
     consolidate_after: Duration = 0
     budget: Share = 0.1
+
+
+_Provisioner = Literal["fixed", "clusterAutoscaler", "karpenter"]
 
 
 def _nodes(value: object) -> object:
@@ -270,52 +291,17 @@ class ClusterSpec(Strict):
     """
 
     region: str = "region-1"
-    regions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    nodes: Annotated[NodesSpec, BeforeValidator(_nodes)] = Field(default_factory=NodesSpec)
-    zones: tuple[str, ...] = ("a", "b", "c")
+    regions: dict[str, Items[str]] = Field(default_factory=dict)
+    nodes: Annotated[
+        NodesSpec, BeforeValidator(_nodes, json_schema_input_type=_Provisioner | NodesSpec)
+    ] = Field(default_factory=NodesSpec)
+    zones: Items[str] = ("a", "b", "c")
     pools: dict[str, PoolSpec]
     pods: PodsSpec = Field(default_factory=PodsSpec)
-    images: tuple[ImageSpec, ...] = ()
+    images: Items[ImageSpec] = ()
     clients: ClientsSpec = Field(default_factory=ClientsSpec)
     reaction: ReactionSpec = Field(default_factory=ReactionSpec)
     autoscaling: AutoscalingSpec = Field(default_factory=AutoscalingSpec)
-
-    @model_validator(mode="after")
-    def _zones_exist(self) -> ClusterSpec:
-        for name, pool in self.pools.items():
-            for zone in (*(pool.zones or ()), *pool.names):
-                if zone not in self.zones:
-                    zones = ", ".join(self.zones)
-                    raise ValueError(f'pool "{name}": zone "{zone}" is not one of [{zones}]')
-        return self
-
-    @model_validator(mode="after")
-    def _names_are_once(self) -> ClusterSpec:
-        seen: set[str] = set()
-        for name in (n for pool in self.pools.values() for of in pool.names.values() for n in of):
-            if name in seen:
-                raise ValueError(f'names: "{name}" is the name of two nodes')
-            seen.add(name)
-        return self
-
-    @model_validator(mode="after")
-    def _regions_partition_the_zones(self) -> ClusterSpec:
-        listed = sorted(zone for zones in self.regions.values() for zone in zones)
-        if self.regions and listed != sorted(self.zones):
-            raise ValueError(
-                f"regions: expected each of {', '.join(self.zones)} once, got {', '.join(listed)}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _somebody_grows_pools(self) -> ClusterSpec:
-        growing = [name for name, pool in self.pools.items() if pool.max is not None]
-        if growing and self.nodes.provisioner == "fixed":
-            raise ValueError(
-                f'pool "{growing[0]}" has a max, but nobody adds nodes: say '
-                "nodes: clusterAutoscaler or nodes: karpenter"
-            )
-        return self
 
     def region_of(self, zone: str) -> str:
         """The region that a zone is in."""
@@ -332,7 +318,7 @@ class OperatorSpec(Strict):
     replicas: int = Field(default=1, ge=0, le=5)
     via: Literal["ports", "pykube"] = "ports"
     leader_elect: bool | None = None
-    watch_namespaces: tuple[str, ...] = ()
+    watch_namespaces: Items[str] = ()
 
 
 PoolSpec.model_rebuild()

@@ -10,13 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from prism_operator.api.meta import PRISM_RESOURCES, Json, Ref
-from prism_operator.api.validation import InvalidObject, parse
-from prism_operator.documents import Document, Location, location_of
+from prism_operator.documents import Complaint, Document, Location, location_of
+from prism_operator.manifests import problems_of
 from simulator.autoscaling.keda.triggers import MODELLED
 from simulator.inputs import BadInputError, load_documents
 from simulator.scenario.calibration import Calibration, read_calibration
+from simulator.scenario.complaints import complaints
 from simulator.scenario.model import Scenario
 from simulator.scenario.rates import Surroundings, Trace, TraceSpec
+from simulator.scenario.references import dangling
 from simulator.scenario.settings import Setting, changed, path_text
 from simulator.scenario.traces import read_trace
 from simulator.scenario.unmodelled import unmodelled, unmodelled_in_patch
@@ -75,10 +77,7 @@ def load(
     Raises:
         BadInputError: With every problem found, each with its place in a file.
     """
-    documents = load_documents(path)
-    if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise BadInputError([f"{path}:1:1: expected one YAML mapping, a scenario"])
-    return load_document(documents[0], path, values, settings)
+    return load_document(_only_document(path), path, values, settings)
 
 
 def load_document(
@@ -92,15 +91,49 @@ def load_document(
     Raises:
         BadInputError: With every problem found, each with its place in a file.
     """
-    scenario = _validated(document, document.value)
+    loaded, loose = _read(document, path, values or {}, settings)
+    if loose:
+        raise BadInputError([str(complaint) for complaint in loose])
+    return loaded
+
+
+def read(path: Path) -> tuple[LoadedScenario, Document, list[Complaint]]:
+    """A scenario as it stands in a file, and what in it refers to what is not there.
+
+    Raises:
+        BadInputError: With every problem found; there are others.
+    """
+    document = _only_document(path)
+    loaded, loose = _read(document, path, {}, ())
+    return loaded, document, loose
+
+
+def _only_document(path: Path) -> Document:
+    documents = load_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise BadInputError([f"{path}:1:1: expected one YAML mapping, a scenario"])
+    return documents[0]
+
+
+def _read(
+    document: Document, path: Path, values: Mapping[str, Any], settings: Sequence[Setting]
+) -> tuple[LoadedScenario, list[Complaint]]:
+    try:
+        scenario = _validated(document, document.value)
+    except BadInputError as error:
+        raise BadInputError([*error.problems, *_problems_beside(document, path)]) from None
     calibration = _calibration(document, path, scenario)
     fitted = calibration.settings() if calibration is not None else []
-    settings = [*fitted, *_settings_of(scenario, values or {}, document), *settings]
+    settings = [*fitted, *_settings_of(scenario, values, document), *settings]
     if own := [s for s in settings if s.target is None]:
         try:
             scenario = _validated(document, changed(document.value, own))
         except ValueError as error:
             raise BadInputError([f"{path}: {error}"]) from None
+    loose = sorted(
+        document.complain(where, f"{path_text(where)}: {message}")
+        for where, message in dangling(scenario)
+    )
     manifests: dict[str, tuple[Manifest, ...]] = {}
     problems: list[str] = []
     for where, name in _manifest_names(scenario):
@@ -130,8 +163,8 @@ def load_document(
         except BadInputError as error:
             problems += error.problems
     if problems:
-        raise BadInputError(problems)
-    return LoadedScenario(path, scenario, manifests, traces, calibration)
+        raise BadInputError([*map(str, loose), *problems])
+    return LoadedScenario(path, scenario, manifests, traces, calibration), loose
 
 
 def self_contained(document: Document, path: Path) -> Document:
@@ -218,11 +251,25 @@ def _unmodelled_triggers(document: Document, value: Any, where: Location) -> Ite
 
 def _validated(document: Document, value: object) -> Scenario:
     try:
-        return Scenario.model_validate(value)
+        return Scenario.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise BadInputError(
-            [str(document.complain(*_problem(e["loc"], e))) for e in error.errors()]
-        ) from None
+        raise BadInputError(complaints(document, error)) from None
+
+
+def _problems_beside(document: Document, path: Path) -> Iterator[str]:
+    """What is wrong with the manifests that a scenario names, if it cannot be read itself."""
+    named = [document.value.get("manifests")]
+    named += [e.get("apply") for e in _list(document.value.get("timeline")) if isinstance(e, dict)]
+    names = [name for one in named for name in (_list(one) or [one])]
+    for name in dict.fromkeys(name for name in names if isinstance(name, str)):
+        try:
+            load_manifests(path.parent / name)
+        except BadInputError as error:
+            yield from error.problems
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _settings_of(
@@ -292,24 +339,6 @@ def _manifest_names(scenario: Scenario) -> list[tuple[Location, str]]:
     return names
 
 
-def _problem(location: tuple[int | str, ...], error: Any) -> tuple[Location, str]:
-    """Where it is and what is wrong: field, expected and actual value."""
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    message, value = error["msg"].removeprefix("Value error, "), error["input"]
-    match error["type"]:
-        case "extra_forbidden":
-            return location, f"{path}: unknown key"
-        case "missing":
-            return location[:-1], f"{path}: is required"
-        case "value_error":
-            return location, f"{path}: {message}" if path else message
-        case _:
-            got = "" if isinstance(value, dict | list) else f", got {shown(value)}"
-            return location, f"{path}: {message[0].lower()}{message[1:]}{got}"
-
-
 def load_manifests(path: Path) -> tuple[Manifest, ...]:
     """The objects of a manifest file; those of our kinds are checked as the operator would.
 
@@ -358,8 +387,8 @@ def manifests_of(documents: Sequence[Document]) -> tuple[Manifest, ...]:
 
 
 def _prism_problems(document: Document) -> list[str]:
-    try:
-        parse(document.value)
-    except InvalidObject as invalid:
-        return [str(document.complain(location_of(p.path), str(p))) for p in invalid.problems]
-    return []
+    """What the operator's own validation finds in one of its objects."""
+    problems = problems_of(document.value)
+    return [
+        str(c) for c in sorted(document.complain(location_of(p.path), str(p)) for p in problems)
+    ]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from simulator.kernel import SECOND_US, Us
-from simulator.scenario.values import Duration, Strict, exactly_one, shown
+from simulator.scenario.values import Duration, Items, Strict, number_or, pattern, shown
 from simulator.workloads.rates import Rate, diurnal, weekly
 
 _RATE = re.compile(r"(\d+(?:\.\d*)?)\s*/\s*(s|m|h)")
@@ -35,8 +35,17 @@ def _time_of_day(value: object) -> Us:
     return (int(found[1]) * 60 + int(found[2])) * 60 * SECOND_US
 
 
-PerSecond = Annotated[float, BeforeValidator(_per_second), Field(ge=0)]
-TimeOfDay = Annotated[Us, BeforeValidator(_time_of_day)]
+PerSecond = Annotated[
+    float,
+    BeforeValidator(_per_second),
+    Field(ge=0),
+    number_or("PerSecond", _RATE, "So much a second: `200`, `200/s`, `12000/m`."),
+]
+TimeOfDay = Annotated[
+    Us,
+    BeforeValidator(_time_of_day),
+    pattern("TimeOfDay", r"([01]\d|2[0-3]):([0-5]\d)", "A time of day, in UTC: `20:00`."),
+]
 
 
 class RampSpec(Strict):
@@ -96,10 +105,7 @@ class TraceSpec(Strict):
     rate: str | None = None
     count: str | None = None
 
-    @model_validator(mode="after")
-    def _one_column(self) -> TraceSpec:
-        exactly_one(self, ("rate", "count"))
-        return self
+    exactly_one_of = ("rate", "count")
 
 
 Trace = tuple[tuple[Us, float], ...]  # when, and the rate from then to the next
@@ -117,21 +123,18 @@ class Surroundings:
 class RateSpec(Strict):
     """A course; ``times`` scales it. ``noise: poisson`` draws the numbers that arrive."""
 
+    exactly_one_of = ("constant", "ramp", "steps", "spike", "diurnal", "weekly", "trace", "sum")
+
     constant: PerSecond | None = None
     ramp: RampSpec | None = None
-    steps: tuple[StepSpec, ...] | None = Field(default=None, min_length=1)
+    steps: Items[StepSpec] | None = Field(default=None, min_length=1)
     spike: SpikeSpec | None = None
     diurnal: DiurnalSpec | None = None
     weekly: WeeklySpec | None = None
     trace: TraceSpec | None = None
-    sum: tuple[RateSpec, ...] | None = Field(default=None, min_length=1)
+    sum: Items[RateSpec] | None = Field(default=None, min_length=1)
     times: float = Field(default=1.0, ge=0)
     noise: Literal["none", "poisson"] = "none"
-
-    @model_validator(mode="after")
-    def _one_course(self) -> RateSpec:
-        exactly_one(self, _COURSES)
-        return self
 
     @field_validator("steps")
     @classmethod
@@ -190,12 +193,9 @@ class RateSpec(Strict):
         return diurnal(d.low, d.high, d.peak, begin, until)
 
 
-_COURSES = ("constant", "ramp", "steps", "spike", "diurnal", "weekly", "trace", "sum")
-
-
 def _course(value: object) -> Any:
     return value if isinstance(value, Mapping | RateSpec) else {"constant": value}
 
 
-Course = Annotated[RateSpec, BeforeValidator(_course)]
+Course = Annotated[RateSpec, BeforeValidator(_course, json_schema_input_type=PerSecond | RateSpec)]
 ZERO = RateSpec(constant=0.0)

@@ -6,14 +6,14 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import Field, model_validator
 
 from prism_operator.api.meta import Ref
 from prism_operator.documents import Location, location_of
-from simulator.scenario.values import Strict, Texts, reference
+from simulator.scenario.values import Items, Pair, Rule, Strict, Texts, reference
 
 Value = float | int | str | bool
 
@@ -28,8 +28,13 @@ class ParamSpec(Strict):
 
     default: Value
     sets: Texts = ()
-    split: tuple[str, str] | None = None
+    split: Pair[str] | None = None
     total: int | None = Field(default=None, ge=0)
+
+    told_to_editors: ClassVar[Rule] = {
+        "anyOf": [{"required": ["sets"]}, {"required": ["split"]}],
+        "dependencies": {"split": ["total"], "total": ["split"]},
+    }
 
     @model_validator(mode="after")
     def _does_something(self) -> ParamSpec:
@@ -105,7 +110,7 @@ class SweepSpec(Strict):
     workloads make a combination one that flaps.
     """
 
-    vary: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    vary: dict[str, Items[Value]] = Field(default_factory=dict)
     seeds: int = Field(default=10, ge=2, le=10_000)
     objectives: dict[str, Objective] = Field(default_factory=dict)
     flaps_per_hour: float = Field(default=4.0, ge=0)

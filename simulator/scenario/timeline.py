@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from prism_operator.api.meta import Json
 from simulator.backends import BackendState
 from simulator.control_planes import ControlPlaneState
 from simulator.faults import Fault, Upset
 from simulator.kernel import SECOND_US
-from simulator.scenario.values import Duration, Strict, Target, Texts, exactly_one
+from simulator.scenario.values import Duration, Rule, Strict, Target, Texts
 from simulator.scenario.workloads import LoadAction
 
 
@@ -44,10 +44,7 @@ class NodeLossAction(Strict):
     region: str | None = None
     for_: Duration | None = Field(default=None, alias="for")
 
-    @model_validator(mode="after")
-    def _one_of_them(self) -> NodeLossAction:
-        exactly_one(self, ("node", "zone", "region"))
-        return self
+    exactly_one_of = ("node", "zone", "region")
 
 
 class NodesChoice(Strict):
@@ -57,6 +54,13 @@ class NodesChoice(Strict):
     pool: str | None = None
     zone: str | None = None
     count: int | None = Field(default=None, ge=1)
+
+    told_to_editors: ClassVar[Rule] = {
+        "oneOf": [
+            {"required": ["node"]},
+            {"anyOf": [{"required": ["pool"]}, {"required": ["zone"]}]},
+        ]
+    }
 
     @model_validator(mode="after")
     def _something(self) -> NodesChoice:
@@ -109,7 +113,7 @@ class BackendAction(Strict):
 
     name: str
     namespace: str = "default"
-    state: BackendState
+    state: BackendState = Field(strict=False)
 
 
 class ControlPlaneAction(Strict):
@@ -117,18 +121,24 @@ class ControlPlaneAction(Strict):
 
     stack: str
     namespace: str = "default"
-    state: ControlPlaneState
+    state: ControlPlaneState = Field(strict=False)
 
 
 class ApiServerAction(Strict):
     """For a while the API server, or the way to it, fails the operators, or one replica of it."""
 
-    fault: Fault
+    fault: Fault = Field(strict=False)
     for_: Duration = Field(alias="for")
     share: float = Field(default=1.0, gt=0, le=1)
     retry_after: Duration | None = None
     latency: Duration = 0
     replica: int | None = Field(default=None, ge=0)
+
+    told_to_editors: ClassVar[Rule] = {
+        "if": {"properties": {"fault": {"const": "slow"}}},
+        "then": {"required": ["latency"]},
+        "else": {"not": {"required": ["latency"]}},
+    }
 
     @model_validator(mode="after")
     def _fits(self) -> ApiServerAction:
@@ -147,6 +157,23 @@ class ApiServerAction(Strict):
         retry_after_s = None if self.retry_after is None else self.retry_after / SECOND_US
         return Upset(self.fault, self.share, retry_after_s, self.latency)
 
+
+def _node(value: object) -> object:
+    return {"node": value} if isinstance(value, str) else value
+
+
+def _target(value: object) -> object:
+    return {"target": value} if isinstance(value, str) else value
+
+
+Nodes = Annotated[NodesChoice, BeforeValidator(_node, json_schema_input_type=str | NodesChoice)]
+Drain = Annotated[DrainAction, BeforeValidator(_node, json_schema_input_type=str | DrainAction)]
+Interruption = Annotated[
+    InterruptAction, BeforeValidator(_node, json_schema_input_type=str | InterruptAction)
+]
+Deletion = Annotated[
+    DeleteAction, BeforeValidator(_target, json_schema_input_type=Target | DeleteAction)
+]
 
 _ACTIONS = (
     "apply",
@@ -179,19 +206,22 @@ class Event(Strict):
     A name alone marks the time.
     """
 
+    exactly_one_of = _ACTIONS
+    or_alone = "name"
+
     at: Duration
     name: str | None = None
     apply: Texts | None = None
     patch: PatchAction | None = None
-    delete: DeleteAction | None = None
+    delete: Deletion | None = None
     scale: ScaleAction | None = None
     rollout_restart: Target | None = None
     node_loss: NodeLossAction | None = None
-    cordon: NodesChoice | None = None
-    uncordon: NodesChoice | None = None
-    drain: DrainAction | None = None
+    cordon: Nodes | None = None
+    uncordon: Nodes | None = None
+    drain: Drain | None = None
     evict: Target | None = None
-    spot_interruption: InterruptAction | None = None
+    spot_interruption: Interruption | None = None
     drought: DroughtAction | None = None
     operator_crash: CrashAction | None = None
     operator_restart: RestartAction | None = None
@@ -203,23 +233,7 @@ class Event(Strict):
     backend: BackendAction | None = None
     control_plane: ControlPlaneAction | None = None
 
-    @field_validator("cordon", "uncordon", "drain", "spot_interruption", mode="before")
-    @classmethod
-    def _short_choice(cls, value: object) -> object:
-        return {"node": value} if isinstance(value, str) else value
-
-    @field_validator("delete", mode="before")
-    @classmethod
-    def _short_delete(cls, value: object) -> object:
-        return {"target": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one_action(self) -> Event:
-        if self.name is None or any(getattr(self, name) is not None for name in _ACTIONS):
-            exactly_one(self, _ACTIONS)
-        return self
-
     @property
     def action(self) -> str:
         """Which of the actions this is."""
-        return next(name for name in _ACTIONS if getattr(self, name) is not None)
+        return next(name for name in self.exactly_one_of if getattr(self, name) is not None)

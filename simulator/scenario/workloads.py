@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -12,12 +12,14 @@ from prism_operator.planning.names import proxy_name
 from simulator.scenario.rates import ZERO, Course, PerSecond, RateSpec
 from simulator.scenario.values import (
     Duration,
+    Pair,
     Quantity,
+    Rule,
     Strict,
     Target,
     TimeSpan,
-    exactly_one,
     fixed,
+    object_of,
 )
 
 
@@ -62,6 +64,10 @@ class QueueSpec(Strict):
     returns_after: Duration | None = None
     holds: int = Field(default=1, ge=1)
 
+    told_to_editors: ClassVar[Rule] = {
+        "not": {"properties": {"type": {"const": "redis"}}, "required": ["type", "returnsAfter"]}
+    }
+
     @model_validator(mode="after")
     def _can_return(self) -> QueueSpec:
         if self.returns_after is not None and self.type == "redis":
@@ -74,7 +80,17 @@ class PerPodSpec(Strict):
 
     min: PerSecond | None = None
     max: PerSecond | None = None
-    range: tuple[PerSecond, PerSecond] | None = None
+    range: Pair[PerSecond] | None = None
+
+    told_to_editors: ClassVar[Rule] = {
+        "oneOf": [
+            {"required": ["min", "max"], "not": {"required": ["range"]}},
+            {
+                "required": ["range"],
+                "not": {"anyOf": [{"required": ["min"]}, {"required": ["max"]}]},
+            },
+        ]
+    }
 
     @model_validator(mode="after")
     def _bounds(self) -> PerPodSpec:
@@ -100,7 +116,9 @@ def _per_pod(value: object) -> Any:
 class ConsumerSpec(Strict):
     """How a ready pod works: messages a second, how long until it begins, CPU for each."""
 
-    rate: Annotated[PerPodSpec, BeforeValidator(_per_pod)]
+    rate: Annotated[
+        PerPodSpec, BeforeValidator(_per_pod, json_schema_input_type=PerSecond | PerPodSpec)
+    ]
     start: TimeSpan = fixed("0s")
     cpu_ms: float = Field(default=0.0, ge=0)
 
@@ -127,6 +145,8 @@ class RequestsSpec(Strict):
     counter: str = Field(default="http_requests_total", pattern="_total$")
     gauge: str = "http_connections"
 
+    told_to_editors: ClassVar[Rule] = {"anyOf": [{"required": ["cpuMs"]}, {"required": ["waitMs"]}]}
+
     @model_validator(mode="after")
     def _takes_time(self) -> RequestsSpec:
         if not self.cpu_ms + self.wait_ms:
@@ -136,6 +156,9 @@ class RequestsSpec(Strict):
         return self
 
 
+_WORKERS = ("Deployment", "PrismPattern", "PrismStack")
+
+
 class WorkloadSpec(Strict):
     """Work for the pods of ``target``: a Deployment, a PrismPattern, a PrismStack's proxy.
 
@@ -143,7 +166,9 @@ class WorkloadSpec(Strict):
     ``requests`` of clients; or ``cpu``. ``memory`` is beside any of them.
     """
 
-    target: Target
+    exactly_one_of = ("kafka", "queue", "requests", "cpu")
+
+    target: Annotated[Target, object_of("Worker", _WORKERS)]
     kafka: KafkaSpec | None = None
     queue: QueueSpec | None = None
     produce: Course = ZERO
@@ -152,10 +177,16 @@ class WorkloadSpec(Strict):
     cpu: CpuSpec | None = None
     memory: MemorySpec | None = None
 
+    told_to_editors: ClassVar[Rule] = {
+        "dependencies": {
+            key: {"anyOf": [{"required": ["kafka"]}, {"required": ["queue"]}]}
+            for key in ("produce", "consumer")
+        }
+    }
+
     @model_validator(mode="after")
-    def _one_kind(self) -> WorkloadSpec:
-        exactly_one(self, ("kafka", "queue", "requests", "cpu"))
-        if self.target.resource.kind not in ("Deployment", "PrismPattern", "PrismStack"):
+    def _of_one_kind(self) -> WorkloadSpec:
+        if self.target.resource.kind not in _WORKERS:
             raise ValueError(
                 f"target: expected Deployment, PrismPattern or PrismStack, got {self.target}"
             )
@@ -207,6 +238,8 @@ class CpuSpec(Strict):
 class LoadAction(Strict):
     """The work changes: at another rate, some at once, all done, or its broker is gone or back."""
 
+    exactly_one_of = ("produce", "add", "commit_all", "broker", "requests", "cores")
+
     of: str
     produce: Course | None = None
     add: int | None = Field(default=None, ge=0)
@@ -214,11 +247,6 @@ class LoadAction(Strict):
     broker: Literal["down", "up"] | None = None
     requests: Course | None = None
     cores: Course | None = None
-
-    @model_validator(mode="after")
-    def _one_change(self) -> LoadAction:
-        exactly_one(self, ("produce", "add", "commit_all", "broker", "requests", "cores"))
-        return self
 
     @property
     def kind(self) -> str:

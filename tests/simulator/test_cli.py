@@ -59,7 +59,7 @@ def test_an_expectation_that_is_not_met_is_said_and_exits_1(tmp_path: Path) -> N
         (TINY.replace("1m", "never"), 's.yaml:2:1: duration: expected a duration such as "90s"'),
         (
             TINY.replace("expect:", "timeline: [{at: 1s, nodeLoss: {node: n9}}]\nexpect:"),
-            's.yaml: nodeLoss: there is no node "n9"; there are base-a-0',
+            's.yaml:4:32: timeline[0].nodeLoss.node: "n9" is not a node (there are: base-a-0)',
         ),
         (
             TINY.replace("expect:", "timeline: [{at: 1s, delete: Pod/p}]\nexpect:"),
@@ -81,18 +81,16 @@ def test_bad_input_exits_2_without_a_traceback(tmp_path: Path, text: str, proble
 def test_a_field_that_nobody_knows_is_refused_by_the_server_with_the_manifests_place(
     tmp_path: Path,
 ) -> None:
-    file, manifest = tmp_path / "s.yaml", tmp_path / "stack.yaml"
-    file.write_text(TINY.replace("expect:", "manifests: [stack.yaml]\nexpect:"))
-    manifest.write_text(
-        "apiVersion: prism.io/v1alpha1\nkind: PrismStack\n"
-        "metadata: {name: shop, namespace: default}\nspec: {proxi: {replicas: 1}}\n"
-    )
+    file, manifest = tmp_path / "s.yaml", tmp_path / "shop.yaml"
+    file.write_text(TINY.replace("expect:", "manifests: [shop.yaml]\nexpect:"))
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {prots: []}\n"
+    manifest.write_text(service)
 
     code, _, errors = run(file)
 
     assert code == 2
     assert f"{manifest}:1:1: the API server answers" in errors
-    assert "spec.proxi" in errors
+    assert "spec.prots" in errors
 
 
 def test_a_file_that_does_not_exist_is_bad_input(tmp_path: Path) -> None:

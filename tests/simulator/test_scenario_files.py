@@ -55,9 +55,15 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
         ("count: 3", "count: -1",
          "s.yaml:5:12: cluster.pools.base.count: input should be greater than or equal to 0, "
          "got -1"),
-        ("count: 3", "cuont: 3", "s.yaml:5:12: cluster.pools.base.cuont: unknown key"),
+        ("count: 3", "cuont: 3", "s.yaml:5:12: cluster.pools.base.cuont: unknown key (there are: "
+         "count, min, max, type, price, lifecycle, boot, interruption, zones, names, allocatable, "
+         'labels, taints; did you mean "count"?)'),
         ("count: 3", "count: 3, zones: [z]",
-         's.yaml:3:1: cluster: pool "base": zone "z" is not one of [a, b, c]'),
+         's.yaml:5:30: cluster.pools.base.zones[0]: "z" is not a zone (there are: a, b, c)'),
+        ("count: 3", "count: 3, max: 9",
+         "s.yaml:5:22: cluster.pools.base.max: nobody adds nodes: say nodes: clusterAutoscaler"),
+        ("pools:", "regions: {west: [a]}\n  pools:",
+         "s.yaml:4:3: cluster.regions: expected each of a, b, c once, got a"),
         ("count: 3", "count: 3, allocatable: {cpu: lots}",
          's.yaml:5:36: cluster.pools.base.allocatable.cpu: expected a quantity such as "4" or '
          '"16Gi", got "lots"'),
@@ -70,7 +76,27 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          's.yaml:7:15: expect[0].always.exists: expected Kind/name or Kind/namespace/name, '
          'got "x"'),
         ("{always: {restarts: {equals: 0}}}", "{always: {restarts: {equals: 0}}, after: noon}",
-         's.yaml:6:1: expect: after: "noon" is not the name of an event (there are: none)'),
+         's.yaml:7:39: expect[0].after: "noon" is not an event (there are: none)'),
+        ("expect:", "timeline: [{at: 1s, name: noon, drain: {pool: bsae}}]\nexpect:",
+         's.yaml:6:41: timeline[0].drain.pool: "bsae" is not a pool (there are: base; did you '
+         'mean "base"?)'),
+        ("expect:", "timeline: [{at: 1s, cordon: base-d-0}]\nexpect:",
+         's.yaml:6:21: timeline[0].cordon.node: "base-d-0" is not a node (there are: base-a-0, '
+         "base-b-0, base-c-0; did"),
+        ("expect:", "timeline: [{at: 1s, nodeLoss: {region: west}}]\nexpect:",
+         's.yaml:6:32: timeline[0].nodeLoss.region: "west" is not a region (there are: region-1)'),
+        ("expect:", "timeline: [{at: 1s, drought: {pool: base, zone: x, for: 1s}}]\nexpect:",
+         's.yaml:6:43: timeline[0].drought.zone: "x" is not a zone'),
+        ("expect:", "timeline: [{at: 1s, operatorCrash: {replica: 1}}]\nexpect:",
+         "s.yaml:6:37: timeline[0].operatorCrash.replica: there is no 1: operator.replicas is 1"),
+        ("expect:", "timeline: [{at: 1s, keda: down}]\nexpect:",
+         "s.yaml:6:21: timeline[0].keda: it is not installed: say cluster.autoscaling.keda: true"),
+        ("expect:", "timeline: [{at: 1s, load: {of: orders, add: 1}}]\nexpect:",
+         's.yaml:6:28: timeline[0].load.of: "orders" is not a workload (there are: none)'),
+        ("expect:", "variants: {big: {nodes: 9}}\nexpect:",
+         's.yaml:6:18: variants.big.nodes: "nodes" is not a param (there are: none)'),
+        ("expect:", "compare: {baseline: big}\nexpect:",
+         's.yaml:6:11: compare.baseline: "big" is not a variant (there are: none)'),
         ("expect:", "timeline: [{at: 1s}]\nexpect:",
          "s.yaml:6:12: timeline[0]: expected exactly one of apply, patch, delete, scale, "
           "rolloutRestart, nodeLoss, cordon, uncordon, drain, evict, spotInterruption, drought, "
@@ -94,8 +120,19 @@ def test_what_is_wrong_is_told_with_its_place(
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("1h30m", "soon").replace("count: 3", "count: x")
+    text += "manifests: [stack.yaml]\n"
 
-    assert len(problems(tmp_path, text)) == 2
+    found = problems(tmp_path, text, stack=STACK)
+
+    assert [problem.split(":")[:2] for problem in found] == [
+        ["s.yaml", "2"],
+        ["s.yaml", "5"],
+        ["stack.yaml", "8"],
+    ]
+
+
+def test_a_list_is_not_too_short_because_of_what_is_wrong_in_it(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, GOOD.replace("{equals: 0}", "{}"))) == 1
 
 
 STACK = """\
@@ -116,7 +153,8 @@ spec:
         ("", "",
          "stack.yaml:8:7: spec.admin.leaderElection.renewDeadline: 20s is not below "
          "leaseDuration 15s"),
-        ("renewDeadline: 20s", "renewDeadline: 10s\n  proxi: {}", None),
+        ("renewDeadline: 20s", "renewDeadline: 10s\n  proxi: {}",
+         'stack.yaml:9:3: spec.proxi: unknown field: did you mean "proxy"?'),
         ("replicas: 3", "replicas: three", "stack.yaml:5:11: spec.proxy.replicas: "),
         ("v1alpha1", "v1", 'stack.yaml:1:1: apiVersion: expected "prism.io/v1alpha1" for a '
          'PrismStack, got "prism.io/v1"'),
@@ -125,15 +163,9 @@ spec:
     ],
 )  # fmt: skip
 def test_a_bad_manifest_is_told_by_its_own_file_and_line(
-    tmp_path: Path, old: str, new: str, problem: str | None
+    tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
     text = GOOD.replace("expect:", "manifests: [stack.yaml]\nexpect:")
-    if problem is None:  # only the API server knows unknown fields; see the command line's tests
-        (tmp_path / "s.yaml").write_text(text)
-        (tmp_path / "stack.yaml").write_text(STACK.replace(old, new))
-        assert load(tmp_path / "s.yaml").manifests
-        return
-
     found = problems(tmp_path, text, stack=STACK.replace(old, new))
 
     assert any(p.startswith(problem) for p in found), found

@@ -40,9 +40,9 @@ apiVersion: prism.io/v1alpha1
 kind: PrismStack
 metadata: {name: shop, namespace: default}
 spec:
-  proxy: {replicas: 1}
-  placement:
-    runtimeClassName: gvisor
+  proxy:
+    placement:
+      runtimeClassName: gvisor
 """
 
 
@@ -84,7 +84,7 @@ def test_a_prism_object_is_held_to_the_same(tmp_path: Path) -> None:
     code, output = run(tmp_path, worker=STACK)
 
     assert code == 2
-    assert "worker.yaml:7:5: spec.placement.runtimeClassName: runtime classes" in output
+    assert "worker.yaml:7:7: spec.proxy.placement.runtimeClassName: runtime classes" in output
 
 
 @pytest.mark.parametrize(
