@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prism_operator.api.meta import Json
+from prism_operator.api.meta import NODE, Json, Ref
 from prism_operator.documents import location_of
 from simulator.cluster.api import Cache
+from simulator.cluster.nodes import REGION_LABEL, ZONE_LABEL
 from simulator.controllers.objects import condition, is_ready, labels_of, node_of
 from simulator.kernel import SECOND_US, Us
 from simulator.scenario.claims import Bounds, Claim, CountClaim, Expectation, MetricClaim
@@ -174,7 +175,15 @@ class Judges:
         return claim.holds_for(value), f"it is {value:g}"
 
     def _count(self, claim: CountClaim) -> int:
-        return sum(_selected(obj, claim) for obj in self.cache.list(claim.of, claim.namespace))
+        found = (obj for obj in self.cache.list(claim.of, claim.namespace) if _selected(obj, claim))
+        places = {ZONE_LABEL: claim.zone, REGION_LABEL: claim.region}
+        wanted = {label: place for label, place in places.items() if place is not None}
+        return sum(self._is_in(obj, wanted) for obj in found)
+
+    def _is_in(self, pod: Json, wanted: Mapping[str, str]) -> bool:
+        """Whether the labels of its node are as wanted."""
+        node = self.cache.get(Ref(NODE, "", node_of(pod))) if wanted else None
+        return not wanted or (node is not None and wanted.items() <= labels_of(node).items())
 
 
 def _selected(obj: Json, claim: CountClaim) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from prism_operator.api.meta import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -232,8 +234,7 @@ def _targets(event: Event) -> Iterator[tuple[Ref, Location]]:
 
 
 def _place(expectation: Expectation) -> Location:
-    mode = expectation.mode
-    return (Expectation.model_fields[mode].alias or mode,)
+    return (to_camel(expectation.mode),)
 
 
 def _in_claim(expectation: Expectation, names: _Names) -> Iterator[Problem]:

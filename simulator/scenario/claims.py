@@ -46,13 +46,18 @@ class Bounds(Strict):
 
 
 class CountClaim(Bounds):
-    """So many objects of a kind are there; of pods, those that are ready if asked for."""
+    """So many objects of a kind are there.
+
+    Of pods those that are ready, or on a ``node``, in a ``zone`` or ``region``, if asked for.
+    """
 
     of: KindName
     namespace: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     ready: bool | None = None
     node: str | None = None
+    zone: str | None = None
+    region: str | None = None
 
 
 class FieldClaim(Strict):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from pydantic.alias_generators import to_camel
+
 from prism_operator.documents import Location
 from simulator.cluster.nodes import Pool
+from simulator.scenario.claims import Expectation
 from simulator.scenario.cluster import ClusterSpec
 from simulator.scenario.complaints import among
 from simulator.scenario.model import Scenario
@@ -27,6 +30,8 @@ def dangling(scenario: Scenario) -> Iterator[Problem]:
     for i, expectation in enumerate(scenario.expect):
         if expectation.after is not None:
             yield from _named(expectation.after, events, "event", ("expect", i, "after"))
+        for where, message in _in_count(expectation, scenario.cluster):
+            yield ("expect", i, *where), message
     for variant, values in scenario.variants.items():
         for name in values:
             yield from _named(name, scenario.params, "param", ("variants", variant, name))
@@ -131,8 +136,7 @@ def _in_loss(loss: NodeLossAction, cluster: ClusterSpec) -> Iterator[Problem]:
     if loss.zone is not None:
         yield from _named(loss.zone, cluster.zones, "zone", ("nodeLoss", "zone"))
     if loss.region is not None:
-        regions = cluster.regions or (cluster.region,)
-        yield from _named(loss.region, regions, "region", ("nodeLoss", "region"))
+        yield from _named(loss.region, _regions(cluster), "region", ("nodeLoss", "region"))
 
 
 def _in_choice(choice: NodesChoice, action: str, cluster: ClusterSpec) -> Iterator[Problem]:
@@ -145,6 +149,22 @@ def _in_choice(choice: NodesChoice, action: str, cluster: ClusterSpec) -> Iterat
         zones = (pool and pool.zones) or zones
     if choice.zone is not None:
         yield from _named(choice.zone, zones, "zone", (action, "zone"))
+
+
+def _in_count(expectation: Expectation, cluster: ClusterSpec) -> Iterator[Problem]:
+    count, where = expectation.claim.count, (to_camel(expectation.mode), "count")
+    if count is None:
+        return
+    if count.node is not None:
+        yield from _node(count.node, cluster, (*where, "node"))
+    if count.zone is not None:
+        yield from _named(count.zone, cluster.zones, "zone", (*where, "zone"))
+    if count.region is not None:
+        yield from _named(count.region, _regions(cluster), "region", (*where, "region"))
+
+
+def _regions(cluster: ClusterSpec) -> Iterable[str]:
+    return cluster.regions or (cluster.region,)
 
 
 def _node(name: str, cluster: ClusterSpec, where: Location) -> Iterator[Problem]:
