@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from simulator.kernel import HOUR_US, Us
 from simulator.scenario.values import (
     Duration,
     Items,
@@ -30,6 +31,9 @@ def _moment(value: object) -> object:
     return value
 
 
+_DAY_US = 24 * HOUR_US
+
+
 class ClockSpec(Strict):
     """When the scenario plays, and what of it is measured: not its warm-up, nor its drain."""
 
@@ -41,6 +45,12 @@ class ClockSpec(Strict):
     @classmethod
     def _aware(cls, start: datetime) -> datetime:
         return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+    def until(self, time_of_day_us: Us) -> Us:
+        """How long it is from the start to the next such time of day, in UTC."""
+        start = self.start.astimezone(UTC)
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        return (time_of_day_us - (start - midnight) // timedelta(microseconds=1)) % _DAY_US
 
 
 _PER_HOUR = re.compile(r"(\d+(?:\.\d*)?)\s*/\s*h")

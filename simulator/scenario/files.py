@@ -14,6 +14,7 @@ from prism_operator.documents import Complaint, Document, Location, location_of
 from prism_operator.manifests import problems_of
 from simulator.autoscaling.keda.triggers import MODELLED
 from simulator.inputs import BadInputError, load_documents
+from simulator.kernel import SECOND_US
 from simulator.scenario.calibration import Calibration, read_calibration
 from simulator.scenario.complaints import complaints
 from simulator.scenario.model import Scenario
@@ -168,15 +169,17 @@ def _read(
 
 
 def self_contained(document: Document, path: Path) -> Document:
-    """A scenario with the values of its calibration in it, so that they can be changed.
+    """A scenario with the values of its calibration and no times of day, so that it can be changed.
 
     Raises:
         BadInputError: With every problem found, each with its place in a file.
     """
-    calibration = _calibration(document, path, _validated(document, document.value))
-    if calibration is None:
-        return document
-    value = changed(document.value, calibration.settings())
+    scenario = _validated(document, document.value)
+    calibration = _calibration(document, path, scenario)
+    value = changed(document.value, calibration.settings() if calibration is not None else [])
+    for event, read in zip(value.get("timeline") or (), scenario.timeline, strict=True):
+        if ":" in event["at"]:
+            event["at"] = f"{read.at // SECOND_US}s"
     return replace(document, value={k: v for k, v in value.items() if k != "calibration"})
 
 

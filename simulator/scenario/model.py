@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from collections.abc import Mapping
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from simulator.scenario.claims import Expectation
 from simulator.scenario.cluster import ClockSpec, ClusterSpec, OperatorSpec
+from simulator.scenario.rates import time_of_day
 from simulator.scenario.settings import CompareSpec, ParamSpec, SweepSpec, Value
 from simulator.scenario.timeline import Event
 from simulator.scenario.values import Duration, Items, Strict
@@ -31,8 +34,27 @@ class Scenario(Strict):
     compare: CompareSpec | None = None
     sweep: SweepSpec | None = None
 
+    @field_validator("timeline", mode="before")
+    @classmethod
+    def _by_the_clock(cls, timeline: object, info: ValidationInfo) -> object:
+        """Times of day become durations from the beginning."""
+        clock = info.data.get("clock") or ClockSpec()
+        if not isinstance(timeline, list):
+            return timeline
+        return [_with_duration(event, clock) for event in timeline]
+
     @model_validator(mode="after")
     def _something_is_measured(self) -> Scenario:
         if self.clock.warmup + self.clock.drain >= self.duration:
             raise ValueError("clock: warmup and drain leave nothing of duration to be measured")
         return self
+
+
+def _with_duration(event: object, clock: ClockSpec) -> object:
+    at = event.get("at") if isinstance(event, Mapping) else None
+    if not isinstance(event, Mapping) or not isinstance(at, str) or ":" not in at:
+        return event
+    try:
+        return {**event, "at": f"{clock.until(time_of_day(at))}us"}
+    except ValueError:
+        return event

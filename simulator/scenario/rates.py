@@ -28,7 +28,8 @@ def _per_second(value: object) -> object:
     return float(found[1]) / _PER[found[2]]
 
 
-def _time_of_day(value: object) -> Us:
+def time_of_day(value: object) -> Us:
+    """``20:05`` as the time since midnight. Raises ValueError."""
     found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f'expected a time of day such as "20:00", got {shown(value)}')
@@ -41,11 +42,9 @@ PerSecond = Annotated[
     Field(ge=0),
     number_or("PerSecond", _RATE, "So much a second: `200`, `200/s`, `12000/m`."),
 ]
-TimeOfDay = Annotated[
-    Us,
-    BeforeValidator(_time_of_day),
-    pattern("TimeOfDay", r"([01]\d|2[0-3]):([0-5]\d)", "A time of day, in UTC: `20:00`."),
-]
+_OF_DAY = pattern("TimeOfDay", r"([01]\d|2[0-3]):([0-5]\d)", "A time of day, in UTC: `20:00`.")
+TIME_OF_DAY: Any = _OF_DAY.json_schema
+TimeOfDay = Annotated[Us, BeforeValidator(time_of_day), _OF_DAY]
 
 
 class RampSpec(Strict):

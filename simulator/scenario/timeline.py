@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from prism_operator.api.meta import Json
 from simulator.backends import BackendState
 from simulator.control_planes import ControlPlaneState
 from simulator.faults import Fault, Upset
 from simulator.kernel import SECOND_US
-from simulator.scenario.values import Duration, Rule, Strict, Target, Texts
+from simulator.scenario.rates import TIME_OF_DAY
+from simulator.scenario.values import DURATION, NAME, Duration, Rule, Strict, Target, Texts
 from simulator.scenario.workloads import LoadAction
 
 
@@ -200,6 +201,19 @@ _ACTIONS = (
 )
 
 
+Instant = Annotated[
+    Duration,
+    WithJsonSchema(
+        {
+            NAME: "Instant",
+            "description": "A duration from the beginning, or the next such time of day of the "
+            "scenario's clock, in UTC: `20m`, `20:05`.",
+            "anyOf": [DURATION, TIME_OF_DAY],
+        }
+    ),
+]
+
+
 class Event(Strict):
     """One thing that happens at a point in time; ``name`` is for expectations to refer to.
 
@@ -209,7 +223,7 @@ class Event(Strict):
     exactly_one_of = _ACTIONS
     or_alone = "name"
 
-    at: Duration
+    at: Instant
     name: str | None = None
     apply: Texts | None = None
     patch: PatchAction | None = None

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from simulator.cli import SCENARIOS
-from simulator.inputs import BadInputError
+from simulator.inputs import BadInputError, load_documents
 from simulator.kernel import SECOND_US
 from simulator.randomness import Even
 from simulator.scenario import load
+from simulator.scenario.files import self_contained
 
 GOOD = """\
 question: Is this read?
@@ -42,6 +43,30 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
     assert scenario.cluster.pods.pull == Even(3 * SECOND_US, 3 * SECOND_US)
     assert scenario.cluster.pods.ready == Even(SECOND_US // 2, 2 * SECOND_US)
     assert scenario.cluster.zones == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("at", "minutes"), [("20m", 20), ("20:05", 25), ("19:40", 0), ("19:39", 24 * 60 - 1)]
+)
+def test_a_time_of_day_is_the_next_one_of_the_scenarios_clock(
+    tmp_path: Path, at: str, minutes: int
+) -> None:
+    file = tmp_path / "s.yaml"
+    clock = 'clock: {start: "2026-03-02T20:40:00+01:00"}\n'
+    file.write_text(f'{GOOD}{clock}timeline: [{{at: "{at}", name: then}}]\n')
+
+    (event,) = load(file).scenario.timeline
+
+    assert event.at == minutes * 60 * SECOND_US
+
+
+def test_searches_move_times_of_day_as_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f'{GOOD}timeline: [{{at: "00:20", name: then}}, {{at: 1m, name: now}}]\n')
+
+    document = self_contained(load_documents(file)[0], file)
+
+    assert [event["at"] for event in document.value["timeline"]] == ["1200s", "1m"]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +118,10 @@ def test_a_scenario_is_read_with_defaults_and_units(tmp_path: Path) -> None:
          "s.yaml:6:21: timeline[0].keda: it is not installed: say cluster.autoscaling.keda: true"),
         ("expect:", "timeline: [{at: 1s, load: {of: orders, add: 1}}]\nexpect:",
          's.yaml:6:28: timeline[0].load.of: "orders" is not a workload (there are: none)'),
+        ("{restarts: {equals: 0}}", "{count: {of: Pod, zone: d, equals: 0}}",
+         's.yaml:7:32: expect[0].always.count.zone: "d" is not a zone (there are: a, b, c)'),
+        ("{restarts: {equals: 0}}", "{count: {of: Pod, region: west, equals: 0}}",
+         's.yaml:7:32: expect[0].always.count.region: "west" is not a region (there are: '),
         ("expect:", "variants: {big: {nodes: 9}}\nexpect:",
          's.yaml:6:18: variants.big.nodes: "nodes" is not a param (there are: none)'),
         ("expect:", "compare: {baseline: big}\nexpect:",

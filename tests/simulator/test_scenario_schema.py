@@ -49,6 +49,7 @@ workloads:
     requests: {rate: {diurnal: {low: 1, high: 9, peak: "20:00"}}, cpuMs: 4}
 timeline:
   - {at: 1m, name: mark}
+  - {at: "19:05", name: five}
   - {at: 2m, nodeLoss: {zone: a, for: 30s}}
   - {at: 3m, drain: {pool: base, count: 1}}
   - {at: 3m, cordon: base-a-0}
@@ -147,6 +148,7 @@ def test_all_that_the_language_can_say_is_right_to_both(tmp_path: Path) -> None:
         (", cpuMs: 4", "", "expected cpuMs or waitMs"),
         ("    requests:", "    cpu: {cores: 1}\n    requests:", "expected exactly one of kafka, "),
         ("    requests:", "    produce: 5\n    requests:", "produce and consumer are for messages"),
+        ("at: 1m, name", 'at: "25:00", name', "timeline[0].at: expected a duration such as"),
         ("at: 1m, name", "name", "s.yaml:27:5: timeline[0].at: is required"),
         ("{at: 1m, name: mark}", "{at: 1m, scale: {target: PrismPattern/x, replicas: 1}, keda: up}",
          "expected exactly one of apply, "),
@@ -156,7 +158,7 @@ def test_all_that_the_language_can_say_is_right_to_both(tmp_path: Path) -> None:
         ("add: 5", "add: 5, broker: down", "expected exactly one of produce, add"),
         ("latency: 2s", "share: 1", "expected a latency with the fault slow"),
         ("fault: slow", "fault: lost", "expected a latency with the fault slow"),
-        ("fault: slow", "fault: odd", "timeline[6].apiServer.fault: "),
+        ("fault: slow", "fault: odd", "timeline[7].apiServer.fault: "),
         ("expect:", "expected:", 'unknown key'),
         ("always:", "sometimes:", 'expect[0].sometimes: unknown key'),
         ("{equals: 0}", "{}", "expected one of equals, atLeast, atMost"),
