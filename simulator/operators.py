@@ -164,6 +164,7 @@ class OperatorProcess:
             settings=Settings(
                 check_backends=self._backends is not None,
                 provision_namespaces=self._control_planes is not None,
+                watch_namespaces=self._options.watch_namespaces,
             ),
             options=self._options,
             metrics=NoMetrics(),

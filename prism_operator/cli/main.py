@@ -193,6 +193,7 @@ def run(
             allow_privileged_placement=allow_privileged_placement,
             check_backends=check_backends,
             provision_namespaces=True,
+            watch_namespaces=_split(watch_namespaces or ()),
         ),
     )
 

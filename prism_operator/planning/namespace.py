@@ -84,12 +84,17 @@ def plan_namespace(observed: Observed, settings: Settings, now: datetime) -> Pla
         return plan_unchecked(observed, PrismNamespace, _UNPROVISIONED, now)
     if is_paused(obj):
         return _conclude(observed, _paused(obj, is_deleted), now)
+    if place is not None and (unseen := _unseen(place, settings)):
+        # It may well be there.
+        return _conclude(observed, unseen, now)
     if is_deleted and place is not None:
         return _leave(observed, place, "Deleting", now)
     try:
         namespace = parsed(obj, PrismNamespace)
     except InvalidObject as error:
         return refuse(observed, error, now)
+    if unseen := _unseen(proxy_of(obj), settings):
+        return _conclude(observed, unseen, now)
     life = _Life.of(obj, namespace)
     if life.is_over(now):
         if place is not None:
@@ -260,6 +265,14 @@ def _blocked(reason: str, message: str, *, stalled: bool) -> _Standing:
         degraded=stalled,
         stalled=stalled,
     )
+
+
+def _unseen(proxy: Ref, settings: Settings) -> _Standing | None:
+    watched = settings.watch_namespaces
+    if not watched or proxy.namespace in watched:
+        return None
+    message = f"{proxy} is in a namespace that this operator does not watch: --watch-namespaces"
+    return _blocked("ProxyNotWatched", message, stalled=True)
 
 
 def _paused(obj: Json, is_deleted: bool) -> _Standing:

@@ -19,6 +19,8 @@ class Settings:
     check_backends: bool = False
     # Whether somebody can be asked to call control planes; see ``Plan.call``.
     provision_namespaces: bool = False
+    # The only namespaces that are seen; all of them without.
+    watch_namespaces: tuple[str, ...] = ()
     # Key of the HMAC in pods' hash annotations, so that the hash of a Secret betrays nothing about
     # it. The operator brings one of its own; this one is for simulations and tests.
     hash_key: bytes = field(default=PUBLIC_KEY, repr=False)

@@ -164,6 +164,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "There is no such proxy",
         "Create the stack, or correct `spec.proxyRef`",
     ),
+    "ProxyNotWatched": (
+        "The proxy is in a namespace that the operator was told not to watch",
+        "Add it to `--watch-namespaces`; to let go of a deleted one, take the finalizer off",
+    ),
     "ProxyNotRegistered": (
         "No proxy has registered with the admin yet; it is asked again within a minute",
         "If it stays: look at the proxy's log",

@@ -48,6 +48,10 @@ class Tenants(World):
     def on_proxy(self, stack: str = "demo") -> set[str]:
         return set(self.planes.of("default", stack).namespaces)
 
+    def told(self) -> dict[str, str]:
+        """The metadata that the control plane has of the tenant."""
+        return dict(self.planes.of("default", "demo").namespaces[ID].metadata)
+
     def status(self, ref: Ref = TENANT) -> Json:
         found = self.get(ref)
         assert found is not None, f"{ref} does not exist"
