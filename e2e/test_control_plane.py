@@ -24,10 +24,12 @@ from prism_operator.planning.provisioning import (
     Answer,
     BackendConfig,
     Call,
+    MetricsEndpoint,
     PatternConfig,
     Provision,
     Request,
     Revoke,
+    Usage,
 )
 
 KEY = Ref(PRISM_NAMESPACE, "default", "acme")
@@ -64,8 +66,8 @@ class Calling:
     def revoke(self) -> Revoke:
         return Revoke(self.admin(), "prism-dev-proxy", "acme-prod")
 
-    def answer(self, request: Request) -> Answer:
-        call = Call(request)
+    def answer(self, request: Request, metrics: MetricsEndpoint | None = None) -> Answer:
+        call = Call(request, metrics)
         self.client.begin(KEY, call)
         until_s = time.monotonic() + call.timeout_s + 3
         while time.monotonic() < until_s:
@@ -248,6 +250,14 @@ def test_garbage_is_told_and_is_no_answer(authority: Authority, said: bytes) -> 
         garbling.client.close()
 
     assert reasons == {"ProtocolError"}
+
+
+def test_what_the_proxy_says_of_the_namespace_comes_with_the_answer(calling: Calling) -> None:
+    page = b'prism_namespace_keys{namespace="acme-prod"} 40\n'
+    with speaking(b"HTTP/1.0 200 OK\r\n\r\n" + page) as port:
+        answer = calling.answer(calling.provision(), MetricsEndpoint("127.0.0.1", port))
+
+    assert answer.usage == Usage(proxies=1, keys=40)
 
 
 def test_an_expired_certificate_is_told(

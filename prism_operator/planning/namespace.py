@@ -8,7 +8,7 @@ for good, takes them off again; so whoever is killed in between leaves all that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,8 +40,8 @@ from prism_operator.planning.memo import parsed
 from prism_operator.planning.names import PAUSED_ANNOTATION, is_paused
 from prism_operator.planning.observed import Observed
 from prism_operator.planning.plan import Delete, Emit, Hold, Plan
-from prism_operator.planning.provisioning import NOT_REGISTERED, Answer, Call, Provision
-from prism_operator.planning.proxies import admin_of, proxy_of
+from prism_operator.planning.provisioning import NOT_REGISTERED, Answer, Call, Provision, Usage
+from prism_operator.planning.proxies import admin_of, metrics_of, proxies_of, proxy_of
 from prism_operator.planning.secret_data import ObstacleError
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.status import status_to_write
@@ -70,6 +70,7 @@ class _Standing:
     provisioned: Condition | None = None  # None: as it was
     quotas: Condition | None = None
     synced_at: datetime | None = None
+    usage: Json = field(default_factory=dict)
     more: Sequence[Condition] = ()
 
 
@@ -161,7 +162,7 @@ def _stay(observed: Observed, namespace: PrismNamespace, life: _Life, now: datet
         return _conclude(observed, standing, now, life=life)
     if place_of(obj) is None:
         return _hold(observed, proxy_of(obj), None, now)
-    call = Call(tenant.request)
+    call = Call(tenant.request, metrics_of(obj, cluster))
     answer = observed.answer
     if answer is None or answer.target != tenant.request:
         if _is_synced(obj):
@@ -171,7 +172,8 @@ def _stay(observed: Observed, namespace: PrismNamespace, life: _Life, now: datet
     began = life.began or answer.at
     if answer.trouble is None:
         life = _Life(began, life.ttl)
-        standing = _provisioned(namespace, tenant, answer)
+        usage = _usage(answer.usage, proxies_of(obj, cluster))
+        standing = replace(_provisioned(namespace, tenant, answer), usage=usage)
     else:
         standing = _failed(obj, tenant.request, answer.trouble)
     return _conclude(observed, standing, now, life=life, call=call)
@@ -196,6 +198,21 @@ def _provisioned(namespace: PrismNamespace, tenant: Tenant, answer: Answer) -> _
         synced_at=answer.at,
         more=_patterns(namespace, tenant),
     )
+
+
+def _usage(usage: Usage | None, proxies: int | None) -> Json:
+    """What the namespace uses; nothing where that is not all of it, as some proxies were not asked.
+
+    A Service leads to any one of its pods.
+    """
+    if usage is None or proxies is None or usage.proxies < proxies:
+        return {}
+    found = {
+        "currentKeys": usage.keys,
+        "currentConnections": usage.connections,
+        "requestRate": usage.requests_per_second,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _patterns(namespace: PrismNamespace, tenant: Tenant) -> list[Condition]:
@@ -365,6 +382,8 @@ def _conclude(
         new["provisionedAt"] = time_text(life.began)
     if standing.synced_at is not None:
         new["lastSyncedAt"] = time_text(standing.synced_at)
+    if standing.usage:
+        new["metrics"] = standing.usage
     return Plan(
         ref=ref_of(obj),
         status=status_to_write(new, stored, now)[0],

@@ -88,10 +88,32 @@ Request: TypeAlias = Provision | Revoke
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsEndpoint:
+    """Where a proxy's metrics are read, at the path /metrics."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a namespace uses, as far as its proxies say; summed over so many of them."""
+
+    proxies: int
+    keys: int | None = None
+    connections: int | None = None
+    requests_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A request that is made now, again after failures, and once more every five minutes."""
+    """A request that is made now, again after failures, and once more every five minutes.
+
+    With ``metrics``, what the namespace uses is read whenever a request has succeeded.
+    """
 
     target: Request
+    metrics: MetricsEndpoint | None = None
 
     @property
     def timeout_s(self) -> float:
@@ -123,6 +145,7 @@ class Answer:
     trouble: Trouble | None = None
     message: str = ""
     latency_s: float | None = None
+    usage: Usage | None = None
 
 
 NOT_REGISTERED: Final = Trouble(

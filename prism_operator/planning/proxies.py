@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from prism_operator.api.meta import PRISM_STACK, SERVICE, Json, Ref
+from prism_operator.api.meta import DEPLOYMENT, PRISM_STACK, SERVICE, Json, Ref
 from prism_operator.api.stack import PrismStack
 from prism_operator.api.validation import InvalidObject
 from prism_operator.planning.checks import Certificates
 from prism_operator.planning.memo import parsed
 from prism_operator.planning.names import admin_name, proxy_name
 from prism_operator.planning.observed import Snapshot
-from prism_operator.planning.provisioning import Admin
+from prism_operator.planning.provisioning import Admin, MetricsEndpoint
+from prism_operator.planning.resources.pod_template import METRICS_PORT_NAME, PORT_NAME
 from prism_operator.planning.secret_data import ObstacleError, certificates_in
 
 _PROXY_SUFFIX: Final = proxy_name("")
@@ -63,6 +64,29 @@ def admin_of(namespace: Json, cluster: Snapshot) -> Admin:
         message = f"spec.proxyRef: the PrismStack of {ref} has no admin: set its spec.admin"
         raise ObstacleError("NoAdmin", message)
     return admin
+
+
+def metrics_of(namespace: Json, cluster: Snapshot) -> MetricsEndpoint | None:
+    """Where the proxy serves metrics; None where its stack has observability off."""
+    ref = proxy_of(namespace)
+    service = cluster.get(ref)
+    stack = cluster.get(Ref(PRISM_STACK, ref.namespace, _stack_name(ref)))
+    if service is None or stack is None:
+        return None
+    section = parsed(stack, PrismStack).spec.enabled_observability
+    if section is None:
+        return None
+    ports = {p.get("name"): p["port"] for p in (service.get("spec") or {}).get("ports") or ()}
+    # Metrics have a port of their own only where it is another than the proxy's.
+    port = ports.get(METRICS_PORT_NAME, ports.get(PORT_NAME))
+    return None if port is None else MetricsEndpoint(f"{ref.name}.{ref.namespace}.svc", port)
+
+
+def proxies_of(namespace: Json, cluster: Snapshot) -> int | None:
+    """How many proxies there are; None when that is not known."""
+    ref = proxy_of(namespace)
+    deployment = cluster.get(Ref(DEPLOYMENT, ref.namespace, ref.name))
+    return None if deployment is None else deployment["spec"].get("replicas")
 
 
 def admin_to_leave(proxy: Ref, cluster: Snapshot) -> Admin | None:

@@ -12,7 +12,7 @@ from prism_operator.api.meta import Json
 from prism_operator.planning import plan_namespace
 from prism_operator.planning.observed import Observed
 from prism_operator.planning.plan import Hold, Plan
-from prism_operator.planning.provisioning import Answer, Provision
+from prism_operator.planning.provisioning import Answer, MetricsEndpoint, Provision, Usage
 from prism_operator.planning.settings import Settings
 from prism_operator.planning.tenancy import FINALIZER
 
@@ -218,3 +218,43 @@ def test_the_same_answer_is_written_once() -> None:
 
     assert again.is_empty
     assert again.call is not None
+
+
+def with_usage(usage: Usage | None, *, proxies: int) -> Json:
+    obj = a_namespace()
+    stack = a_stack("demo", admin={}, observability={"enabled": True})
+    deployment = an_object("apps/v1", "Deployment", "demo-proxy", spec={"replicas": proxies})
+    answer = Answer(request(obj), NOW, usage=usage)
+    status = plan(obj, stack, a_proxy(stack), deployment, answer=answer).status
+    assert status is not None
+    return status
+
+
+def test_what_all_proxies_say_of_the_namespace_is_in_its_status() -> None:
+    usage = Usage(proxies=2, keys=40, connections=5, requests_per_second=5.5)
+
+    assert with_usage(usage, proxies=2)["metrics"] == {
+        "currentKeys": 40,
+        "currentConnections": 5,
+        "requestRate": 5.5,
+    }
+
+
+@pytest.mark.parametrize("usage", [None, Usage(proxies=1, keys=40), Usage(proxies=2)])
+def test_what_only_some_of_the_proxies_say_is_not_told(usage: Usage | None) -> None:
+    assert "metrics" not in with_usage(usage, proxies=2)
+
+
+def test_metrics_are_read_where_the_stack_serves_them() -> None:
+    ports = [{"name": "prism", "port": 80}, {"name": "metrics", "port": 9100}]
+    stack = a_stack("demo", admin={}, observability={"enabled": True})
+    service = {**a_proxy(stack), "spec": {"ports": ports}}
+
+    call = plan(a_namespace(), stack, service).call
+
+    assert call is not None
+    assert call.metrics == MetricsEndpoint(f"demo-proxy.{NAMESPACE}.svc", 9100)
+    silent = a_stack("demo", admin={})
+    call = plan(a_namespace(), silent, {**a_proxy(silent), "spec": {"ports": ports}}).call
+    assert call is not None
+    assert call.metrics is None

@@ -13,10 +13,11 @@ import structlog
 from prism_operator.adapters.probing.answering import Answering
 from prism_operator.adapters.probing.tls import context_of
 from prism_operator.adapters.probing.troubles import trouble_of
+from prism_operator.adapters.provisioning.usage import Usages
 from prism_operator.api.meta import Ref
 from prism_operator.planning.addresses import Network
 from prism_operator.planning.checks import Trouble
-from prism_operator.planning.provisioning import Answer, Call, Request
+from prism_operator.planning.provisioning import Answer, Call, Provision, Request
 
 # Where the admin of a stack, by namespace and name, is reached instead of at its Service.
 Routes: TypeAlias = Mapping[tuple[str, str], tuple[str, int]]
@@ -31,6 +32,7 @@ class GrpcControlPlane(Answering[Call, Answer]):
 
     def __init__(self, *, denied: Sequence[Network] = (), routes: Routes | None = None) -> None:
         self._routes = routes or {}
+        self._usages = Usages()
         super().__init__("control-plane", denied)
 
     async def _answer(self, key: Ref, asked: Call) -> Answer:
@@ -43,10 +45,15 @@ class GrpcControlPlane(Answering[Call, Answer]):
         except Exception as error:  # whatever it is, the next call is made in a while
             trouble = trouble_of(error)
             _log.debug("Call failed", namespace=str(key), why=trouble.reason)
+        if trouble is not None:
+            return Answer(request, datetime.now(UTC), trouble)
         latency_s = monotonic() - began_s
-        return Answer(
-            request, datetime.now(UTC), trouble, said, latency_s if trouble is None else None
-        )
+        usage = None
+        if asked.metrics is not None and isinstance(request, Provision):
+            usage = await self._usages.read(self._loop, asked.metrics, request)
+        else:
+            self._usages.forget(request)
+        return Answer(request, datetime.now(UTC), None, said, latency_s, usage)
 
     async def _call(self, request: Request, timeout_s: float) -> str:
         # gRPC takes a while to import, and who has no namespaces need not wait for it.
