@@ -10,10 +10,12 @@ from typing import Any, Literal
 import pytest
 import yaml
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
 from typer.testing import CliRunner
 
 from e2e.browser import Browser, MissingBrowserError, browser
 from simulator.cli import SCENARIOS, app
+from tests.simulator.test_comparing import a_file
 
 PICTURES = ["map", "timeline", "tradeoff"]
 # How many colours are in each picture: one means that nothing was drawn.
@@ -64,6 +66,17 @@ def made(folder: Path, scenario: Path) -> Path:
 def storm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with all pictures."""
     return made(tmp_path_factory.mktemp("storm"), SCENARIOS / "spot-storm.yaml")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison")
+    file = folder / "report.html"
+    primary = {"restarts": {"margin": 2}, "writes": {"margin": 5}}
+    scenario = a_file(folder, compare={"baseline": "steady", "seeds": 3, "primary": primary})
+    ran = CliRunner().invoke(app, ["compare", str(scenario), "--report", str(file)])
+    assert ran.exit_code == 1, ran.output  # worse, as it should be
+    return file
 
 
 @pytest.mark.parametrize(("colours", "is_bright"), [("light", True), ("dark", False)])
@@ -146,6 +159,31 @@ def test_markup_in_a_scenario_is_shown_and_not_run(window: Browser, tmp_path: Pa
     assert markup in told
     assert window.run("return window.taken") is None
     assert opened.complaints == ()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_comparison_is_drawn_without_a_request_or_a_complaint(
+    window: Browser, comparison: Path, colours: Literal["light", "dark"]
+) -> None:
+    opened = window.open(comparison, colours=colours)
+
+    assert opened.requests == (comparison.as_uri(),)
+    assert opened.complaints == ()
+    drawn = window.run(COLOURS)
+    assert sorted(drawn) == ["bands", "forest", "map", "pairs"]
+    assert min(drawn.values()) > 10, drawn
+
+
+def test_the_map_of_a_comparison_shows_the_variant_that_is_chosen(
+    window: Browser, comparison: Path
+) -> None:
+    window.open(comparison)
+    steady = at_moment(window, 0.9)
+
+    Select(window.driver.find_element(By.ID, "variant")).select_by_value("shaky")
+
+    assert window.driver.find_element(By.ID, "when").text != steady
+    assert window.complaints() == ()
 
 
 def told_at(window: Browser, at_s: float) -> str:
