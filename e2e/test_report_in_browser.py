@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from e2e.browser import Browser, MissingBrowserError, browser
 from simulator.cli import SCENARIOS, app
+from simulator.htmlreport.sweeping import sweep_page
 from tests.simulator.test_comparing import a_file
+from tests.simulator.test_html_sweep import CONSUMER_LAG, a_sweep
 
 PICTURES = ["map", "timeline", "tradeoff"]
 # How many colours are in each picture: one means that nothing was drawn.
@@ -171,6 +173,22 @@ def test_a_comparison_is_drawn_without_a_request_or_a_complaint(
     assert opened.complaints == ()
     drawn = window.run(COLOURS)
     assert sorted(drawn) == ["bands", "forest", "map", "pairs"]
+    assert min(drawn.values()) > 10, drawn
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_sweep_is_drawn_without_a_request_or_a_complaint(
+    window: Browser, tmp_path: Path, colours: Literal["light", "dark"]
+) -> None:
+    file = tmp_path / "sweep.html"
+    file.write_text(sweep_page(CONSUMER_LAG, a_sweep()))
+
+    opened = window.open(file, colours=colours)
+
+    assert opened.requests == (file.as_uri(),)
+    assert opened.complaints == ()
+    drawn = window.run(COLOURS)
+    assert sorted(drawn) == ["flapping", "front"]
     assert min(drawn.values()) > 10, drawn
 
 

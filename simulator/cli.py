@@ -32,6 +32,7 @@ from simulator.explaining.command import explain_file
 from simulator.htmlreport.bands import watch_numbers
 from simulator.htmlreport.comparing import COST, compare_page
 from simulator.htmlreport.files import RunReports, check_report, write_report
+from simulator.htmlreport.sweeping import sweep_page
 from simulator.importing.command import Wanted, import_files
 from simulator.importing.exporting import export_scenario
 from simulator.inputs import BadInputError
@@ -264,10 +265,13 @@ def sweep(
             metavar="FOLDER",
         ),
     ] = None,
+    report: _Report = None,
 ) -> None:
     """Run all combinations of some values; show what is worth its price, and what flaps."""
     try:
         plan = read_sweep(file, vary or [], minimize or [], maximize or [], seeds)
+        if report is not None:
+            check_report(report)
         pool = dask(dask_address) if dask_address else local(workers or os.cpu_count() or 1)
         ledger = Ledger(out) if out is not None else None
         with progress(0, "runs") as bar:
@@ -280,6 +284,8 @@ def sweep(
                 on_done=lambda _: bar.advance(),
             )
         text = sweep_markdown(swept)
+        if report is not None:
+            write_report(report, sweep_page(file, swept))
         if out is not None:
             write_results(out, swept, text)
     except BadInputError as error:

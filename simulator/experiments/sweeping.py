@@ -176,14 +176,14 @@ def markdown(swept: Swept) -> str:
     lines = [
         f"### {swept.scenario}: {swept.question}",
         "",
-        f"**{_sentence(swept)}**",
+        f"**{sentence(swept)}**",
         "",
         _row([*(axis.name for axis in swept.axes), *names, "flaps/h", ""]),
         _row(["---"] * len(swept.axes) + ["--:"] * (len(names) + 1) + ["---"]),
     ]
     for point in swept.points:
-        cells = [_cell(point.objectives[name]) for name in names]
-        lines.append(_row([*point.values, *cells, number(point.flaps_per_hour), _remark(point)]))
+        cells = [interval(point.objectives[name]) for name in names]
+        lines.append(_row([*point.values, *cells, number(point.flaps_per_hour), remark(point)]))
     lines += [
         "",
         f"Means over {len(swept.seeds)} seeds with their {100 * (1 - ALPHA):.0f} % intervals. "
@@ -196,7 +196,7 @@ def markdown(swept: Swept) -> str:
         _row(["---"] * len(swept.axes) + ["--:"] * len(names)),
     ]
     lines += [
-        _row([*p.values, *(_cell(p.again[name]) for name in names)]) for p in first if p.again
+        _row([*p.values, *(interval(p.again[name]) for name in names)]) for p in first if p.again
     ]
     if lost:
         told = "; ".join(point.name for point in lost)
@@ -239,7 +239,8 @@ def _estimate(name: str, runs: Sequence[Run]) -> Estimate:
     return Estimate(mean, low, high, sum(o.censored for o in observed))
 
 
-def _sentence(swept: Swept) -> str:
+def sentence(swept: Swept) -> str:
+    """The answer in a sentence: what is worth its price, and how much flaps."""
     stands = [point.name for point in swept.points if point.confirmed]
     flapping = sum(point.flaps for point in swept.points)
     among = " and ".join(swept.objectives)
@@ -247,14 +248,16 @@ def _sentence(swept: Swept) -> str:
     return f"{told}{'; '.join(stands)}. {flapping} flap."
 
 
-def _remark(point: Point) -> str:
+def remark(point: Point) -> str:
+    """What is to be said of a combination besides its numbers."""
     remarks = ["front"] if point.confirmed else []
     remarks += ["flaps"] if point.flaps else []
     remarks += [f"breaks expect in {point.failing_seeds} seeds"] if point.failing_seeds else []
     return ", ".join(remarks)
 
 
-def _cell(estimate: Estimate) -> str:
+def interval(estimate: Estimate) -> str:
+    """A mean with its interval; “>” before one that would be larger if runs had gone on."""
     over = "> " if estimate.censored else ""
     mean, low, high = map(number, (estimate.mean, estimate.low, estimate.high))
     return f"{over}{mean} ({low} … {high})"

@@ -14,7 +14,7 @@ from simulator.htmlreport.bands import bands, times_s
 from simulator.htmlreport.clustermap import cluster_map
 from simulator.htmlreport.page import render, source_of
 from simulator.htmlreport.recording import Recording
-from simulator.htmlreport.running import timeline_of
+from simulator.htmlreport.running import drawn_marks, timeline_of
 from simulator.quiet import silenced
 from simulator.run import Simulation
 from simulator.scenario.settings import PrimarySpec
@@ -37,23 +37,24 @@ def compare_page(path: Path, request: Request, compared: Compared) -> str:
     Raises:
         BadInputError: The package for templates is not installed.
     """
-    metric, spec = next(iter(request.primary.items()))
+    metric = next((name for name in request.primary if name != COST), COST)
+    spec = request.primary[metric]
     variants = [request.baseline, *request.variants]
     worst = {v.name: _worst(compared.runs[v.name], metric, spec) for v in variants}
-    shown = [_shown(path, v, compared.seeds[worst[v.name]]) for v in variants]
+    shown = {v.name: _shown(path, v, compared.seeds[worst[v.name]]) for v in variants}
     first = [name.partition(".")[0] for name in request.primary]
-    baseline = shown[0]
+    baseline, recording = shown[request.baseline.name]
     pictures = {
-        **timeline_of(baseline, Recording(baseline), ()),
+        **timeline_of(baseline, recording, ()),
         "variants": [v.name for v in variants],
         "worst": {name: compared.seeds[i] for name, i in worst.items()},
         "t": times_s(baseline.scenario.duration),
         "bands": bands(compared.runs, worst, first),
         "forest": [_row(c, request.primary[c.metric]) for c in compared.comparisons],
         "pairs": _pairs(request, compared),
-        "maps": {
-            v.name: cluster_map(recording)
-            for v, recording in zip(variants, map(_recorded, shown), strict=True)
+        "views": {
+            name: {"map": cluster_map(recording), "marks": drawn_marks(recording)}
+            for name, (_, recording) in shown.items()
         },
     }
     measures = sorted(next(iter(compared.runs.values()))[0].measured)
@@ -75,19 +76,16 @@ def compare_page(path: Path, request: Request, compared: Compared) -> str:
     )
 
 
-def _shown(path: Path, variant: Variant, seed: int) -> Simulation:
-    return Simulation(variant.load(path), seed=seed)
-
-
-def _recorded(simulation: Simulation) -> Recording:
+def _shown(path: Path, variant: Variant, seed: int) -> tuple[Simulation, Recording]:
+    simulation = Simulation(variant.load(path), seed=seed)
     recording = Recording(simulation)
     with silenced():
         simulation.run()
-    return recording
+    return simulation, recording
 
 
 def _worst(runs: Sequence[Run], metric: str, spec: PrimarySpec) -> int:
-    """The position of the seed in which the metric that decides first was worst."""
+    """The position of the seed in which the metric was worst."""
     sign = -1.0 if spec.more_is_better else 1.0
     return max(range(len(runs)), key=lambda i: (sign * runs[i].measured[metric].value, -i))
 

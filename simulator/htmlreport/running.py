@@ -78,11 +78,16 @@ def timeline_of(
             scenario.clock.warmup / SECOND_US,
             (end_us - scenario.clock.drain) / SECOND_US,
         ],
-        "marks": [_mark(mark) for mark in recording.happenings.marks()],
+        "marks": drawn_marks(recording),
         "panels": drawn(panels, end_us),
         "bounds": list(_bounds(simulation)),
         "workloads": list(scenario.workloads),
     }
+
+
+def drawn_marks(recording: Recording) -> list[Mapping[str, Any]]:
+    """What happened, for the page."""
+    return [_mark(mark) for mark in recording.happenings.marks()]
 
 
 def _mark(mark: Mark) -> Mapping[str, Any]:

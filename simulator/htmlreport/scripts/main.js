@@ -3,6 +3,8 @@
 picture("forest", drawForest);
 picture("tradeoff", drawTradeoff);
 picture("pairs", drawPairs);
+picture("front", drawFront);
+picture("flapping", drawFlapping);
 picture("timeline", drawTimeline);
 picture("bands", drawBands);
 picture("map", drawMap);

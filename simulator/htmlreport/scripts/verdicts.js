@@ -138,7 +138,7 @@ function pointedBands(panels, marks, seconds) {
   return parts.join("");
 }
 
-// The choices of a comparison: which workload is drawn, and whose map.
+// The choices of a comparison: which workload is drawn, and whose marks and map.
 function startChoices() {
   const fill = (id, label, values, chosen) => {
     const select = document.getElementById(id);
@@ -149,6 +149,7 @@ function startChoices() {
   };
   const owners = [...new Set((DATA.bands || []).map((b) => b.owner).filter(Boolean))];
   fill("owner", "choice", owners, redraw);
-  fill("variant", "mapchoice", Object.keys(DATA.maps || {}), () => { DATA.map = DATA.maps[document.getElementById("variant").value]; redraw(); });
-  if (DATA.maps) DATA.map = Object.values(DATA.maps)[0];
+  const views = DATA.views || {};
+  fill("variant", "viewchoice", Object.keys(views), () => { Object.assign(DATA, views[document.getElementById("variant").value]); redraw(); });
+  Object.assign(DATA, Object.values(views)[0]);
 }
