@@ -560,6 +560,29 @@ def export(
     typer.echo(text, nl=False)
 
 
+@app.command()
+def replay(
+    path: Annotated[
+        Path, typer.Argument(help="A scenario, or a folder of prism-sim export.", metavar="PATH")
+    ],
+) -> None:
+    """Play a scenario on a real control plane too, and list the decisions that differ.
+
+    Exits 1 if one of them is not explained.
+    """
+    silence()
+    try:
+        from simulator.replay.command import replay as replay_on  # needs the HTTP libraries
+        from simulator.replay.command import told as replay_told
+
+        replayed = replay_on(path, lambda what: typer.echo(what, err=True), Event().wait)
+    except BadInputError as error:
+        _refuse(error)
+    typer.echo(replay_told(replayed), nl=False)
+    if replayed.unexplained:
+        raise typer.Exit(EXIT_FAILED)
+
+
 def main() -> None:
     """The entry point ``prism-sim``."""
     app()

@@ -142,7 +142,7 @@ class Infrastructure:
         if choice.pool is not None:
             self._pool(choice.pool, action)
         labelled = [
-            node["metadata"]["name"] for node in self._world.list(NODE) if _is_of(node, choice)
+            node["metadata"]["name"] for node in self._world.list(NODE) if is_chosen(node, choice)
         ]
         if not labelled:
             known = ", ".join(node["metadata"]["name"] for node in self._world.list(NODE))
@@ -210,7 +210,8 @@ class Infrastructure:
         self._workloads.node_back(name)
 
 
-def _is_of(node: Json, choice: NodesChoice) -> bool:
+def is_chosen(node: Json, choice: NodesChoice) -> bool:
+    """Whether a node is one that an event of a timeline means."""
     labels = node["metadata"].get("labels") or {}
     if choice.node is not None:
         return bool(node["metadata"]["name"] == choice.node)

@@ -37,8 +37,8 @@ def export_scenario(path: Path, folder: Path, *, force: bool) -> str:
     written = {m["metadata"]["name"] for m in objects if m["kind"] == NAMESPACE.kind}
     namespaces = [_namespace(name) for name in sorted(namespaces_of(loaded) - written)]
     told = [f"By prism-sim export, from {path.name}."]
-    files = {
-        folder / NAMESPACES: manifests_text(namespaces, told),
+    files = {folder / NAMESPACES: manifests_text(namespaces, told)} if namespaces else {}
+    files |= {
         folder / NODES: manifests_text(nodes, told),
         folder / MANIFESTS: manifests_text(objects, told),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prism_operator.api.meta import (
     NAMESPACE,
@@ -98,26 +98,41 @@ class SchedulerCache:
 
     def _read_surroundings(self) -> Cluster:
         world = self._world
-        services: dict[str, list[Mapping[str, str]]] = {}
-        for service in world.list(SERVICE):
-            if service["spec"].get("selector") is not None:
-                namespace = service["metadata"]["namespace"]
-                services.setdefault(namespace, []).append(service["spec"]["selector"])
-        owners: dict[tuple[str, str, str], Selector] = {
-            (
-                owner["metadata"]["namespace"],
-                f"{REPLICA_SET.api_version}/{REPLICA_SET.kind}",
-                owner["metadata"]["name"],
-            ): compile_selector(owner["spec"].get("selector"))
-            for owner in world.list(REPLICA_SET)
-        }
-        return Cluster(
-            (),
-            namespaces={n["metadata"]["name"]: labels_of(n) for n in world.list(NAMESPACE)},
-            services=services,
-            owners=owners,
-            budgets=world.list(POD_DISRUPTION_BUDGET),
+        return surroundings_of(
+            world.list(NAMESPACE),
+            world.list(SERVICE),
+            world.list(REPLICA_SET),
+            world.list(POD_DISRUPTION_BUDGET),
         )
+
+
+def surroundings_of(
+    namespaces: Sequence[Json],
+    services: Sequence[Json],
+    replica_sets: Sequence[Json],
+    budgets: Sequence[Json],
+) -> Cluster:
+    """What counts for scheduling but nodes and pods, as a cluster without these."""
+    selectors: dict[str, list[Mapping[str, str]]] = {}
+    for service in services:
+        if service["spec"].get("selector") is not None:
+            namespace = service["metadata"]["namespace"]
+            selectors.setdefault(namespace, []).append(service["spec"]["selector"])
+    owners: dict[tuple[str, str, str], Selector] = {
+        (
+            owner["metadata"]["namespace"],
+            f"{REPLICA_SET.api_version}/{REPLICA_SET.kind}",
+            owner["metadata"]["name"],
+        ): compile_selector(owner["spec"].get("selector"))
+        for owner in replica_sets
+    }
+    return Cluster(
+        (),
+        namespaces={n["metadata"]["name"]: labels_of(n) for n in namespaces},
+        services=selectors,
+        owners=owners,
+        budgets=budgets,
+    )
 
 
 _SURROUNDINGS = (NAMESPACE, SERVICE, REPLICA_SET, POD_DISRUPTION_BUDGET)

@@ -14,7 +14,7 @@ from prism_operator.api.meta import POD, Json, Resource
 from prism_operator.ports import Failed, Listed, Reader, Reason
 from simulator.apiserver.transport import InProcessAdapter
 from simulator.cli import app
-from simulator.importing.exporting import MANIFESTS, NAMESPACES, NODES, SCENARIO, nodes_of
+from simulator.importing.exporting import SCENARIO, nodes_of
 from simulator.importing.live import read_cluster
 from simulator.importing.selection import select
 from simulator.inputs import BadInputError
@@ -41,7 +41,7 @@ def refused(*args: object) -> str:
 def exported_and_imported(scenario: Path, folder: Path) -> Path:
     exported, again = folder / "exported", folder / "again" / scenario.name
     assert sim("export", scenario, exported).exit_code == 0
-    files = (arg for name in (NAMESPACES, NODES, MANIFESTS) for arg in ("--from", exported / name))
+    files = (arg for file in sorted(exported.glob("*.yaml")) for arg in ("--from", file))
     result = sim("import", *files, "--base", exported / SCENARIO / scenario.name, "--out", again)
     assert result.exit_code == 0, result.output
     return again
