@@ -25,7 +25,7 @@ def sim(*args: object) -> Result:
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenario of a cluster in which a stack and a foreign Deployment run, and other pods."""
     folder = tmp_path_factory.mktemp("imported")
-    nodes = [a_node(f"ip-10-0-{i}", zone=f"eu-1{'abc'[i % 3]}") for i in range(7)]
+    nodes = [a_node(f"ip-10-0-{i}", zone=f"eu-1{'abc'[i % 3]}") for i in range(11)]
     with LocalCluster.start(folder / "cluster", nodes=nodes) as cluster:
         cluster.install_crds(ROOT / "crds")
         kubeconfig = operator_kubeconfig(cluster)

@@ -43,7 +43,8 @@ def _secret(obj: Json) -> Json:
     data = {key: _data(text) for key, text in (obj.get("data") or {}).items()}
     for key, text in (obj.get("stringData") or {}).items():
         data[key] = _encoded(_kept(str(text)))
-    kept = {k: v for k, v in obj.items() if k in ("apiVersion", "kind", "type")}
+    # Without its type, whose keys would have to hold what they are for.
+    kept = {k: v for k, v in obj.items() if k in ("apiVersion", "kind")}
     return {**kept, "metadata": _clean(obj.get("metadata") or {}, "metadata"), "data": data}
 
 

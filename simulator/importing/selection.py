@@ -192,12 +192,10 @@ def _is_no_matter(obj: Json, notes: _Notes) -> bool:
         return True
     return bool(
         (kind == NAMESPACE.kind and meta["name"] in _OF_KUBERNETES)
-        or (kind == SERVICE.kind and (meta.get("namespace"), meta["name"]) == _API_SERVICE)
+        # One without a selector, such as that of the API server, spreads no pods.
+        or (kind == SERVICE.kind and not (obj.get("spec") or {}).get("selector"))
         or (kind == SECRET.kind and obj.get("type") == "kubernetes.io/service-account-token")
     )
-
-
-_API_SERVICE = ("default", "kubernetes")
 
 
 class _Notes:
@@ -233,6 +231,8 @@ def _cleaned(obj: Json, resource: Resource, notes: _Notes) -> Json:
             spec = _templated(spec or {}, notes)
         case SERVICE.kind:
             spec = _service(spec or {})
+        case NAMESPACE.kind:
+            spec = None  # finalizers, which are the API server's
     kept = {k: v for k, v in obj.items() if k not in ("metadata", "spec", "status")}
     named = {
         "name": meta["name"],
