@@ -27,7 +27,7 @@ from prism_operator.planning.names import ADOPT_ANNOTATION, PAUSED_ANNOTATION
 # Those by which somebody tells the operator what to do.
 _ANNOTATIONS = (ADOPT_ANNOTATION, PAUSED_ANNOTATION, ALLOWED_NAMESPACES)
 _LISTS = ("args", "command")
-_SETTINGS = ("config", "backendConfig")
+_SETTINGS = ("config", "backendConfig", "tags")
 _REFERENCES = ("FromEnv", "Ref", "Name")  # what ends so names where the credential is
 
 

@@ -140,7 +140,7 @@ def _age(obj: Json) -> str:
 
 
 def _once(objects: Iterable[Json]) -> tuple[list[Json], Counter[str]]:
-    """Each object once, and of which kinds there are others."""
+    """Each object once, as it was read last, and of which kinds there are others."""
     found: dict[tuple[str, str, str], Json] = {}
     unknown: Counter[str] = Counter()
     for obj in objects:
@@ -149,7 +149,7 @@ def _once(objects: Iterable[Json]) -> tuple[list[Json], Counter[str]]:
         if (resource not in KEPT and resource != NODE) or not isinstance(meta, dict):
             unknown[kind] += 1
         elif isinstance(meta.get("name"), str):
-            found.setdefault((kind, str(meta.get("namespace") or ""), meta["name"]), obj)
+            found[kind, str(meta.get("namespace") or ""), meta["name"]] = obj
     return list(found.values()), unknown
 
 
