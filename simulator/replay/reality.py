@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from prism_operator.api.meta import NODE, POD, Json, Ref, Resource, ref_of
+from prism_operator.api.meta import NODE, POD, Json, Ref, Resource, ref_of, uid_of
 from prism_operator.ports import Clock, EventType, Listed, Reader, Watch
 from simulator.controllers.objects import condition, is_deleting, is_terminal, is_true, node_of
 from simulator.importing.exporting import without_secret_data
@@ -94,8 +94,18 @@ class Reality:
         return bool(nodes) and all(is_true(node, "Ready") for node in nodes)
 
     def _is_decided(self) -> bool:
-        """Whether of each pod it is decided where it is, and that it is there or cannot be."""
-        return all(map(_is_decided, self._of(POD)))
+        """Whether each pod is where it can be, and nothing outlives its owner.
+
+        The garbage collector hears of a new kind only half a minute after its CRD was installed.
+        """
+        objects = [obj for r in self._recordings for obj in r.objects.values()]
+        there = {uid_of(obj) for obj in objects}
+        kinds = {resource.kind for resource in READ}
+        return all(map(_is_decided, self._of(POD))) and not any(
+            owner["kind"] in kinds and owner["uid"] not in there
+            for obj in objects
+            for owner in obj["metadata"].get("ownerReferences") or ()
+        )
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         began = self._clock.monotonic_s()
