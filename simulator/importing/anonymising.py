@@ -34,8 +34,7 @@ _KEPT: Final = frozenset(
         "operator",
         "behavior",
         "apiGroup",
-        "data",
-        "conditions",
+        "priorityClassName",
     }
 )
 _PUBLIC_KEY: Final = re.compile(
@@ -141,7 +140,7 @@ def _below(value: Any, key: str, lookup: _Lookup) -> Any:
         case dict():
             if key in _LABELS or (key == "selector" and _is_plain(value)):
                 return _labels(value, lookup)
-            if key in ("requests", "limits", "data", "allowedTopologies"):
+            if key in ("requests", "limits", "data"):
                 return value
             # A requirement, a taint or a toleration: a label with its values.
             label = value.get("key") if isinstance(value.get("key"), str) else None
@@ -175,8 +174,6 @@ def _text(value: str, key: str, lookup: _Lookup) -> str:
         return f"{found[1]}://{lookup('host', found[2])}{found[3] or ''}"
     if key != "image" and (hosts := _hosts(value)):
         return ",".join(f"{lookup('host', host)}{port}" for host, port in hosts)
-    if key == "priorityClassName":
-        return value
     return lookup(_sort(key), value)
 
 
