@@ -170,7 +170,12 @@ fmt: $(READY) ## Format the code and mend what the linter can.
 
 .PHONY: test-integration
 test-integration: $(READY) ## Run the stories on a real API server (PRISM_TEST_KUBECONFIG, kind, …).
-	@$(BIN)/pytest -q $(ARGS) --ignore=e2e/test_docs.py --ignore=e2e/promises e2e
+	@$(BIN)/pytest -q $(ARGS) --ignore=e2e/test_docs.py --ignore=e2e/promises \
+		--ignore=e2e/with_keda e2e
+
+.PHONY: test-keda
+test-keda: $(READY) ## Scale by real servers with the real KEDA, beside the simulator. ARGS="-s"
+	@$(BIN)/python -m e2e.with_keda -q $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(READY) ## What users are promised: on kind if Docker and kind are there, else without.
@@ -190,7 +195,8 @@ record: $(READY) ## Record decisions of the real components. OUT=directory SEED=
 
 .PHONY: test-deep
 test-deep: $(READY) ## All tests, with the long ones: minutes of idleness, more random cases.
-	@PRISM_DEEP=1 $(BIN)/pytest -q $(ARGS) tests e2e
+	@PRISM_DEEP=1 $(BIN)/pytest -q $(ARGS) --ignore=e2e/with_keda tests e2e
+	@$(BIN)/python -m e2e.with_keda -q $(ARGS)
 	@$(BIN)/python -m tests.faults --pairs 60
 
 # How many PrismPatterns the operator is timed with: make bench COUNTS="100 500"

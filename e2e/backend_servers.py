@@ -314,7 +314,8 @@ class Kafka(Server):
 
     def __init__(self, directory: Path, authority: Authority) -> None:
         super().__init__(directory, authority)
-        self._controller_port, self._internal_port = free_ports(2)
+        # Besides TLS with a login: a login without TLS, and neither.
+        self._controller_port, self.login_port, self.open_port = free_ports(3)
 
     def certify(self, certificate: bytes, key: bytes) -> None:
         """See ``Server``. Java wants the key as PKCS 8, and all in one file."""
@@ -337,20 +338,24 @@ node.id=1
 controller.quorum.voters=1@localhost:{self._controller_port}
 controller.listener.names=CONTROLLER
 listeners=SASL_SSL://localhost:{self.port},\\
-  PLAINTEXT://localhost:{self._internal_port},CONTROLLER://localhost:{self._controller_port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+  SASL_PLAINTEXT://localhost:{self.login_port},PLAINTEXT://localhost:{self.open_port},\\
+  CONTROLLER://localhost:{self._controller_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,\\
+  SASL_PLAINTEXT:SASL_PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_ssl.plain.sasl.jaas.config={login} user_{USER}="{PASSWORD}";
+listener.name.sasl_plaintext.plain.sasl.jaas.config={login} user_{USER}="{PASSWORD}";
 ssl.keystore.type=PEM
 ssl.keystore.location={self.directory / "store.pem"}
 log.dirs={self.directory / "data"}
 offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
 """
         )
         java = (
             *(_program("java"), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            *("-cp", f"{_kafka_jars()}/*"),
+            *("-cp", f"{kafka_jars()}/*"),
         )
         if not (self.directory / "data").exists():
             formatting = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ")
@@ -402,7 +407,7 @@ class Sqs(Server):
         self.username, self.password = key["AccessKeyId"], key["SecretAccessKey"]
 
 
-def _kafka_jars() -> Path:
+def kafka_jars() -> Path:
     """The broker's jars, copied once into the user's cache."""
     pom = Path(__file__).parent / "kafka" / "pom.xml"
     version = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]

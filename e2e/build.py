@@ -66,6 +66,11 @@ HELM = Program("helm", "helm", "helm.sh/helm/v4/cmd/helm", cold_minutes=3)
 # They run the real components in virtual time and record what they decide.
 ORACLE = Program("prism-oracle", "oracle", ".", cold_minutes=2, is_test=True)
 KEDA_ORACLE = Program("prism-oracle-keda", "oracle-keda", ".", cold_minutes=7, is_test=True)
+# Of the oracle's module: what is recorded and what runs for real is the same KEDA.
+_KEDA = "github.com/kedacore/keda/v2/cmd"
+KEDA_OPERATOR = Program("keda-operator", "oracle-keda", f"{_KEDA}/operator", cold_minutes=7)
+KEDA_ADAPTER = Program("keda-adapter", "oracle-keda", f"{_KEDA}/adapter", cold_minutes=1)
+KEDA_WEBHOOKS = Program("keda-webhooks", "oracle-keda", f"{_KEDA}/webhooks", cold_minutes=1)
 # What CI builds; the rest is built when it is asked for.
 PROGRAMS = (CONTROL_PLANE, KWOK, NATS, HELM, ORACLE)
 

@@ -59,15 +59,22 @@ class Authority:
         names: Sequence[str],
         *,
         expired_for: timedelta = timedelta(),
+        also_client: bool = False,
     ) -> tuple[bytes, bytes]:
-        """Certificate and key of a server at these IP addresses and DNS names."""
+        """Certificate and key of a server at these IP addresses and DNS names.
+
+        With ``also_client`` it may show the same certificate to others of its kind.
+        """
         alternatives = [
             *(x509.IPAddress(ipaddress.ip_address(a)) for a in addresses),
             *(x509.DNSName(n) for n in names),
         ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         ends = datetime.now(UTC) - expired_for if expired_for else None
-        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, alternatives, ends)
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+        if also_client:
+            usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._issue(subject, usages, alternatives, ends)
 
     def client(self, user: str, groups: Sequence[str]) -> tuple[bytes, bytes]:
         """Certificate and key of a user: the API server reads the name off CN, groups off O."""
@@ -77,12 +84,12 @@ class Authority:
                 *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, g) for g in groups),
             ]
         )
-        return self._issue(subject, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        return self._issue(subject, [ExtendedKeyUsageOID.CLIENT_AUTH], [])
 
     def _issue(
         self,
         subject: x509.Name,
-        usage: x509.ObjectIdentifier,
+        usages: Sequence[x509.ObjectIdentifier],
         alternatives: Sequence[x509.GeneralName],
         ends: datetime | None = None,
     ) -> tuple[bytes, bytes]:
@@ -92,7 +99,7 @@ class Authority:
             _builder(subject, self._certificate.subject, key.public_key(), ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), False)
         )
         if alternatives:

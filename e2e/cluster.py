@@ -291,11 +291,11 @@ class LocalCluster(Cluster):
                 raise
         try:
             if controllers and programs.controller_manager:
-                cluster._run("kube-controller-manager", cluster._controller_manager_command())
+                cluster.run("kube-controller-manager", cluster._controller_manager_command())
             if scheduler and programs.scheduler:
-                cluster._run("kube-scheduler", cluster._scheduler_command())
+                cluster.run("kube-scheduler", cluster._scheduler_command())
             if kwok and programs.kwok:
-                cluster._run("kwok", cluster._kwok_command())
+                cluster.run("kwok", cluster._kwok_command())
                 if nodes:
                     everything = {"apiVersion": "v1", "kind": "List", "items": list(nodes)}
                     cluster.kubectl("create", "--filename=-", stdin=json.dumps(everything))
@@ -394,6 +394,37 @@ class LocalCluster(Cluster):
         script.chmod(0o755)
         return script
 
+    def run(
+        self, component: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts a process that is killed with the cluster; ``log`` has what it prints."""
+        if not self.outlives:
+            command = [sys.executable, "-IS", str(_HERE / "guard.py"), str(os.getpid()), *command]
+        with self._log_path(component).open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                # Not the user's: neither a ~/.kwok nor a proxy may change what runs here.
+                env={
+                    "PATH": os.environ.get("PATH", ""),
+                    "HOME": str(self.directory),
+                    **(environment or {}),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._children[component] = child
+        self._pids[component] = (child.pid, _started(child.pid))
+        state = {
+            "programs": {name: getattr(self._programs, name) for name in Programs.__slots__},
+            "etcd_port": self._etcd_port,
+            "port": self.port,
+            "pids": self._pids,
+        }
+        (self.directory / "state.json").write_text(json.dumps(state))
+
     def kill(self, component: str) -> None:
         """SIGKILLs one component (``kube-apiserver``, …)."""
         pid, started = self._pids[component]
@@ -414,7 +445,7 @@ class LocalCluster(Cluster):
             "kube-scheduler": self._scheduler_command,
             "kwok": self._kwok_command,
         }
-        self._run(component, commands[component]())
+        self.run(component, commands[component]())
         self._wait_until_ready()
 
     def stop(self) -> None:
@@ -438,9 +469,9 @@ class LocalCluster(Cluster):
         self.audit_log.unlink(missing_ok=True)
         if audit:
             (self.directory / "audit-policy.json").write_text(json.dumps(_AUDIT_POLICY))
-        self._run("etcd", self._etcd_command())
+        self.run("etcd", self._etcd_command())
         self._until(lambda: _listens(self._etcd_port), "etcd")
-        self._run("kube-apiserver", self._apiserver_command(audit=audit))
+        self.run("kube-apiserver", self._apiserver_command(audit=audit))
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
@@ -621,30 +652,6 @@ class LocalCluster(Cluster):
             "--cidr=10.244.0.1/16",
             "--node-ip=10.0.0.1",
         ]
-
-    def _run(self, component: str, command: Sequence[str]) -> None:
-        if not self.outlives:
-            command = [sys.executable, "-IS", str(_HERE / "guard.py"), str(os.getpid()), *command]
-        with self._log_path(component).open("ab") as log:
-            child = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                # Not the user's: neither a ~/.kwok nor a proxy may change what runs here.
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._children[component] = child
-        self._pids[component] = (child.pid, _started(child.pid))
-        state = {
-            "programs": {name: getattr(self._programs, name) for name in Programs.__slots__},
-            "etcd_port": self._etcd_port,
-            "port": self.port,
-            "pids": self._pids,
-        }
-        (self.directory / "state.json").write_text(json.dumps(state))
 
     def _pki(self, name: str) -> bytes:
         return (self.directory / "pki" / name).read_bytes()
