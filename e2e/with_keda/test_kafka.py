@@ -9,6 +9,7 @@ import yaml
 
 from e2e.backend_servers import PASSWORD, USER, Kafka
 from e2e.cluster import Json, LocalCluster
+from e2e.with_keda.patterns import a_secret
 from e2e.with_keda.queues import Topic
 from e2e.with_keda.story import (
     POLL_S,
@@ -59,18 +60,12 @@ def test_the_memos_consumer_follows_its_lag_as_the_simulator_foretells(
     cluster: LocalCluster, kafka: Kafka, tmp_path: Path
 ) -> None:
     least = {"keeps-one": 1, "goes-to-zero": 0}
-    secret = {"username": USER, "password": PASSWORD}
     queues = {name: Topic(kafka, name, f"{name}-group", PARTITIONS) for name in least}
     story = Story(
         NAMESPACE,
         [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": "kafka-credentials", "namespace": NAMESPACE},
-                "stringData": secret,
-            },
+            a_secret("kafka-credentials", NAMESPACE, username=USER, password=PASSWORD),
             *(
                 the_memos_consumer(kafka, name, name, minReplicas=number)
                 for name, number in least.items()

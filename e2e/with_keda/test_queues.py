@@ -10,9 +10,9 @@ import pytest
 from e2e.backend_servers import PASSWORD, USER, Redis
 from e2e.certificates import Authority
 from e2e.cluster import Json, LocalCluster
+from e2e.with_keda.patterns import MOST, a_consumer, a_secret, by_keda
 from e2e.with_keda.queues import JetStream, List, Queue, Stream
 from e2e.with_keda.story import (
-    POLL_S,
     Step,
     Story,
     assert_alike,
@@ -23,7 +23,15 @@ from e2e.with_keda.story import (
 )
 
 LIST, STREAM, READER = "jobs", "EVENTS", "runner"
-MOST = 6
+SOON: Json = {
+    "cooldownPeriod": 14,
+    "behavior": {
+        "scaleDown": {
+            "stabilizationWindowSeconds": 5,
+            "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}],
+        }
+    },
+}
 
 
 @pytest.fixture
@@ -44,68 +52,39 @@ def nats(tmp_path: Path, authority: Authority) -> Iterator[JetStream]:
     server.stop()
 
 
-def a_consumer(name: str, namespace: str, backend: str, trigger: Json) -> Json:
-    return {
-        "apiVersion": "prism.io/v1alpha1",
-        "kind": "PrismPattern",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "pattern": "consumer",
-            "backend": backend,
-            "image": "consumer:1",
-            "autoscaling": {
-                "enabled": True,
-                "scaler": "keda",
-                "minReplicas": 0,
-                "maxReplicas": MOST,
-                "pollingInterval": POLL_S,
-                "cooldownPeriod": 14,
-                "triggers": [trigger],
-                "behavior": {
-                    "scaleDown": {
-                        "stabilizationWindowSeconds": 5,
-                        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}],
-                    }
-                },
-            },
-        },
-    }
-
-
 def test_consumers_of_redis_and_nats_follow_what_waits_for_them_as_foretold(
     cluster: LocalCluster, namespace: str, a_redis: Redis, nats: JetStream, tmp_path: Path
 ) -> None:
     # TLS, a login, and an authority that only the Secret knows.
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "redis-credentials", "namespace": namespace},
-        "stringData": {
-            "username": USER,
-            "password": PASSWORD,
-            "ca": (a_redis.directory / "ca.crt").read_text(),
-        },
-    }
+    ca = (a_redis.directory / "ca.crt").read_text()
+    secret = a_secret("redis-credentials", namespace, username=USER, password=PASSWORD, ca=ca)
     of_redis = {
-        "type": "redis",
-        "metadata": {
-            "address": f"localhost:{a_redis.port}",
-            "listName": LIST,
-            "listLength": "10",
-            "enableTLS": "true",
-        },
-        "authenticationRef": {"name": "redis-credentials"},
+        "address": f"localhost:{a_redis.port}",
+        "listName": LIST,
+        "listLength": "10",
+        "enableTLS": "true",
     }
     of_nats = {
-        "type": "nats-jetstream",
-        "metadata": {
-            "natsServerMonitoringEndpoint": f"localhost:{nats.monitoring_port}",
-            "account": "$G",
-            "stream": STREAM,
-            "consumer": READER,
-            "lagThreshold": "10",
-        },
+        "natsServerMonitoringEndpoint": f"localhost:{nats.monitoring_port}",
+        "account": "$G",
+        "stream": STREAM,
+        "consumer": READER,
+        "lagThreshold": "10",
     }
+    patterns = [
+        a_consumer(
+            "of-redis",
+            by_keda("redis", of_redis, secret="redis-credentials", **SOON),
+            namespace=namespace,
+            backend="redis",
+        ),
+        a_consumer(
+            "of-nats",
+            by_keda("nats-jetstream", of_nats, **SOON),
+            namespace=namespace,
+            backend="nats",
+        ),
+    ]
     queues: dict[str, Queue] = {
         "of-redis": List(a_redis, LIST),
         "of-nats": Stream(nats, STREAM, READER),
@@ -115,8 +94,7 @@ def test_consumers_of_redis_and_nats_follow_what_waits_for_them_as_foretold(
         [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
             secret,
-            a_consumer("of-redis", namespace, "redis", of_redis),
-            a_consumer("of-nats", namespace, "nats", of_nats),
+            *patterns,
         ],
         {
             "of-redis": {"queue": {"type": "redis", "name": LIST}},
