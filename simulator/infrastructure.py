@@ -19,6 +19,7 @@ from simulator.cluster.eviction import evict
 from simulator.cluster.kubelet import Kubelets
 from simulator.cluster.nodes import Machine, Pool
 from simulator.cluster.supply import Interruptions, Offer, Supply
+from simulator.controllers.world import RefusedError
 from simulator.inputs import BadInputError
 from simulator.kernel import Component, Kernel, Phase
 from simulator.randomness import Streams
@@ -90,6 +91,17 @@ class Infrastructure:
     def _start(self, step: Callable[[], int | None], name: str) -> None:
         self._autoscaler = Component(self._kernel, Phase.CONTROLLER, name, step)
         self._autoscaler.wake_at(self._kernel.now_us + self._cluster.nodes.scan)
+
+    def begin(self) -> None:
+        """The nodes that are there from the start.
+
+        Raises:
+            BadInputError: The API server refuses them: a name or label that cannot be one.
+        """
+        try:
+            self.supply.begin()
+        except RefusedError as error:
+            raise BadInputError([f"{self._path}: cluster.pools: {error}"]) from None
 
     # The timeline
 

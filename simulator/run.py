@@ -168,7 +168,7 @@ class Simulation:
         self.judges.expect(scenario.expect)
         self.cache.on_change(self._changed)
         self._install()
-        self.infrastructure.supply.begin()
+        self.infrastructure.begin()
         self._plan()
 
     # Setting up

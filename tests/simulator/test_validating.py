@@ -176,6 +176,11 @@ def test_of_a_folder_each_scenario_in_it_is_checked(tmp_path: Path) -> None:
         (b"", "expected one YAML mapping, a scenario"),
         (b"question: a\nquestion: b\n", 'key "question" is there twice'),
         (b"manifests: {a: 1}\ntimeline: 7\n", "manifests"),
+        (
+            b"question: a\nduration: 1m\ncluster: {zones: [A/b], pools: {base: {count: 1}}}\n"
+            b"expect: [{always: {restarts: {equals: 0}}}]\n",
+            'cluster.pools: Node "base-A/b-0" is invalid',
+        ),
     ],
 )
 def test_what_is_no_scenario_is_told_without_a_traceback(
