@@ -221,7 +221,7 @@ def test_cpu_is_known_only_after_two_looks_of_metrics_server() -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"load": {"of": "other", "add": 1}}, '"other" is no workload (there are: jobs)'),
+        ({"load": {"of": "other", "add": 1}}, '"other" is not a workload (there are: jobs)'),
         ({"load": {"of": "jobs", "cores": 1}}, 'load: this is for cpu, "jobs" is messages'),
         ({"load": {"of": "jobs"}}, "expected exactly one of produce, add"),
     ],
