@@ -53,18 +53,13 @@ _OCCASIONAL: Final = {
     REPLICAS_EXCEED_PARTITIONS: "Resolved",
     SCALER_READY: "NotEnabled",
     MONITORS_READY: "NotEnabled",
-    PATTERNS_RESOLVED: "NoneDeclared",
     EXPIRING: "Resolved",
 }
 # Types that tell of something bad when they are true.
 BAD_WHEN_TRUE: Final = (
     DEGRADED,
     STALLED,
-    *(
-        name
-        for name in _OCCASIONAL
-        if name not in (PAUSED, SCALER_READY, MONITORS_READY, PATTERNS_RESOLVED)
-    ),
+    *(name for name in _OCCASIONAL if name not in (PAUSED, SCALER_READY, MONITORS_READY)),
 )
 
 NOT_CHECKED: Final = "NotChecked"

@@ -196,7 +196,7 @@ def _provisioned(namespace: PrismNamespace, tenant: Tenant, answer: Answer) -> _
         provisioned=Condition(PROVISIONED, "True", "NamespaceCreated", message),
         quotas=quotas,
         synced_at=answer.at,
-        more=_patterns(namespace, tenant),
+        more=[_patterns(namespace, tenant)],
     )
 
 
@@ -215,14 +215,14 @@ def _usage(usage: Usage | None, proxies: int | None) -> Json:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _patterns(namespace: PrismNamespace, tenant: Tenant) -> list[Condition]:
+def _patterns(namespace: PrismNamespace, tenant: Tenant) -> Condition:
     if not namespace.spec.patterns:
-        return []
+        return Condition(PATTERNS_RESOLVED, "True", "NoneDeclared", "the spec names no patterns")
     if not tenant.missing:
         message = "every pattern and its backend is described to the proxy"
-        return [Condition(PATTERNS_RESOLVED, "True", "PatternsFound", message)]
+        return Condition(PATTERNS_RESOLVED, "True", "PatternsFound", message)
     told = f"named to the proxy without their settings: {'; '.join(tenant.missing)}"
-    return [Condition(PATTERNS_RESOLVED, "False", "PatternNotFound", told)]
+    return Condition(PATTERNS_RESOLVED, "False", "PatternNotFound", told)
 
 
 def _under_way(obj: Json, tenant: Tenant) -> _Standing:
@@ -256,7 +256,7 @@ def _not_synced(
 ) -> _Standing:
     """The proxy does not have the newest settings, as far as is known, but perhaps others."""
     was_there = _began(obj) is not None
-    told = "it has earlier settings" if was_there else "it does not have the namespace"
+    told = "it has earlier settings" if was_there else "it is not known to have it"
     is_same = _is_told(obj)
     unknown = Condition(QUOTAS_ENFORCED, "False", reason, message)
     return _Standing(
@@ -358,8 +358,8 @@ def _conclude(
     stored = obj.get("status") or {}
     before = stored.get("conditions") or []
     reason, message = standing.reason, standing.message
-    kept = [c for c in before if c["type"] in (PROVISIONED, QUOTAS_ENFORCED)]
-    given = [c for c in (standing.provisioned, standing.quotas) if c is not None]
+    kept = [c for c in before if c["type"] in (PROVISIONED, QUOTAS_ENFORCED, PATTERNS_RESOLVED)]
+    given = [c for c in (standing.provisioned, standing.quotas, *standing.more) if c is not None]
     conditions = [
         Condition(READY, standing.truth, reason, message),
         _noted(PROGRESSING, standing.progressing, reason, message),
@@ -368,7 +368,6 @@ def _conclude(
         _noted(STALLED, standing.stalled, reason, message),
         *given,
         *(_as_before(c) for c in kept if c["type"] not in [g.type for g in given]),
-        *standing.more,
         *(life.condition(now) if life is not None else ()),
     ]
     new: Json = {

@@ -230,7 +230,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "What has to be looked at cannot be read",
         "Grant get, list and watch: [what it may do](../how-to/install.md#what-it-may-do)",
     ),
-    "NoneDeclared": ("The stack has no backends, or no namespaces", "–"),
+    "NoneDeclared": ("The spec names no backends, namespaces, patterns or quotas", "–"),
     "NoneReferenced": ("The pattern names no PrismBackend", "–"),
     "NoRoute": (
         "There is no way to the backend's address",

@@ -328,3 +328,21 @@ def test_a_stack_takes_its_namespaces_along() -> None:
 
     assert world.get(TENANT) is None
     assert world.on_proxy() == set()
+
+
+def test_trouble_of_the_control_plane_says_nothing_new_of_patterns() -> None:
+    world = Tenants()
+    world.add(patterns=["gone"])
+    operator = world.start()
+    world.run(operator, seconds=20)
+    assert world.condition("PatternsResolved") == ("False", "PatternNotFound")
+    world.find(ControlPlaneState.DOWN)
+    world.run(operator, seconds=400)
+    assert world.condition("PatternsResolved") == ("False", "PatternNotFound")
+
+    world.find(ControlPlaneState.UP)
+    world.edit(TENANT, {"spec": {"patterns": []}})
+    world.run(operator, seconds=61)
+
+    assert world.condition("PatternsResolved") == ("True", "NoneDeclared")
+    assert all(note for _, note in world.events())
