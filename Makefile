@@ -208,6 +208,7 @@ bench: $(READY) ## Print figures as JSON lines. COUNTS="100 500 2000" patterns f
 	@$(BIN)/python -m benchmarks.bench_apiserver
 	@$(BIN)/python -m benchmarks.bench_simulator
 	@$(BIN)/python -m benchmarks.bench_scheduler
+	@$(BIN)/python -m benchmarks.bench_fleet
 	@$(BIN)/python -m benchmarks.bench_day
 	@$(BIN)/python -m benchmarks.bench_backends
 	@$(BIN)/python -m benchmarks.operator_ladder $(COUNTS)

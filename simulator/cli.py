@@ -583,6 +583,33 @@ def replay(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command()
+def fleet(
+    file: Annotated[Path, typer.Argument(help="A scenario file.", metavar="FILE")],
+    seed: Annotated[
+        int | None, typer.Option(help="Instead of the seed in the scenario.", metavar="N")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Plays so many seeds.", metavar="N")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes for --seeds.", metavar="N")
+    ] = os.cpu_count() or 1,
+    event_log: Annotated[
+        Path | None, typer.Option(help="Write what happened here, as CSV (one seed only).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a seed.")] = False,
+) -> None:
+    """Play a scenario in groups of pods: thousands of nodes, a day in seconds, no objects."""
+    from simulator.fleet.command import play_fleet  # numba takes a second to load
+
+    try:
+        play_fleet(
+            file, Console(), seed=seed, seeds=seeds, workers=workers,
+            event_log=event_log, as_json=as_json,
+        )  # fmt: skip
+    except BadInputError as error:
+        _refuse(error)
+
+
 def main() -> None:
     """The entry point ``prism-sim``."""
     app()

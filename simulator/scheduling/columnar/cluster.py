@@ -656,7 +656,7 @@ class ColumnarCluster:
         if moved:
             for name in ("counts", "present"):
                 old = self._array(name)[0]
-                self._tables[name] = Table(np.int64, 1, end)
+                self._tables[name] = Table(_TABLES[name], 1, end)
                 for spec, was, first in zip(self._counters, moved, firsts, strict=False):
                     size = int(before[spec.key])
                     self._array(name)[0, first : first + size] = old[was : was + size]
@@ -792,6 +792,7 @@ _OTHERS: Final = (
 _DTYPES: Final[Mapping[str, DTypeLike]] = {
     **dict.fromkeys(("allowed", "masks", "has_image", "is_balanced"), np.bool_),
     **dict.fromkeys(("own", "own_version", "bound", "leaving", "disliked", "preferred"), np.int32),
+    **dict.fromkeys(("counts", "present"), np.int32),
     "images": np.int16,
     "image_sizes": np.float64,
 }
