@@ -385,6 +385,10 @@ def explain(
             metavar="NAME",
         ),
     ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(help="What is on this node; who keeps, drains or removes it?", metavar="NAME"),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Instead of the seed in the scenario.", metavar="N")
     ] = None,
@@ -393,7 +397,7 @@ def explain(
     """Say why the simulated cluster decided as it did, and what would have changed it."""
     silence()
     try:
-        text = explain_file(file, at, pod=pod, scaler=scaler, seed=seed, as_json=json)
+        text = explain_file(file, at, pod=pod, scaler=scaler, node=node, seed=seed, as_json=json)
     except BadInputError as error:
         _refuse(error)
     typer.echo(text, nl=False)

@@ -50,7 +50,7 @@ class Infrastructure:
         on_lost: Callable[[], None],
         tell: Callable[[str, str], None],
     ) -> None:
-        self._kernel, self._world, self._machines = kernel, world, machines
+        self._kernel, self.world, self._machines = kernel, world, machines
         self._kubelets, self._workloads, self._path = kubelets, workloads, path
         self._on_evicted, self._on_lost, self._tell = on_evicted, on_lost, tell
         self._cluster = cluster
@@ -63,10 +63,11 @@ class Infrastructure:
             on_lost=self._lose_one, tell=tell,
         )  # fmt: skip
         self._autoscaler: Component | None = None
+        self.node_scaler: ClusterAutoscaler | Karpenter | None = None
         nodes = cluster.nodes
         common = (kernel, world, self.supply, self.drains, snapshot)
         if nodes.provisioner == "clusterAutoscaler":
-            scaler = ClusterAutoscaler(
+            scaler = self.node_scaler = ClusterAutoscaler(
                 *common,
                 ClusterAutoscalerSettings(
                     nodes.scan,
@@ -80,7 +81,7 @@ class Infrastructure:
             )
             self._start(scaler.step, "cluster-autoscaler")
         elif nodes.provisioner == "karpenter":
-            karpenter = Karpenter(
+            karpenter = self.node_scaler = Karpenter(
                 *common,
                 KarpenterSettings(
                     nodes.batch_idle, nodes.batch_max, nodes.consolidate_after, nodes.budget
@@ -115,10 +116,10 @@ class Infrastructure:
             self._lose_as_said(event.node_loss)
         if event.cordon is not None:
             for name in self._chosen(event.cordon, "cordon"):
-                cordon(self._world, name)
+                cordon(self.world, name)
         if event.uncordon is not None:
             for name in self._chosen(event.uncordon, "uncordon"):
-                cordon(self._world, name, unschedulable=False)
+                cordon(self.world, name, unschedulable=False)
         if event.drain is not None:
             self._drain(self._chosen(event.drain, "drain"), event.drain)
         if event.evict is not None:
@@ -141,10 +142,10 @@ class Infrastructure:
         self.drains.start(first, within_us=within, then=lambda _: self._drain(rest, action))
 
     def _evict(self, target: Ref) -> None:
-        pod = self._world.get(target)
+        pod = self.world.get(target)
         if pod is None:
             raise BadInputError([f"{self._path}: evict: there is no {target}"])
-        refusal = evict(self._world, pod)
+        refusal = evict(self.world, pod)
         if refusal is None:
             self._on_evicted(ref_of(pod))
         else:
@@ -154,10 +155,10 @@ class Infrastructure:
         if choice.pool is not None:
             self._pool(choice.pool, action)
         labelled = [
-            node["metadata"]["name"] for node in self._world.list(NODE) if is_chosen(node, choice)
+            node["metadata"]["name"] for node in self.world.list(NODE) if is_chosen(node, choice)
         ]
         if not labelled:
-            known = ", ".join(node["metadata"]["name"] for node in self._world.list(NODE))
+            known = ", ".join(node["metadata"]["name"] for node in self.world.list(NODE))
             wanted = choice.node or " ".join(filter(None, (choice.pool, choice.zone)))
             raise BadInputError(
                 [f'{self._path}: {action}: there is no node "{wanted}"; there are {known}']

@@ -21,7 +21,7 @@ from simulator.cluster.api import ApiWorld
 from simulator.cluster.drain import Drains
 from simulator.cluster.eviction import budgets_of
 from simulator.cluster.nodes import build_node
-from simulator.cluster.supply import Offer, Supply
+from simulator.cluster.supply import Supply
 from simulator.controllers.objects import (
     annotations_of,
     condition,
@@ -71,6 +71,18 @@ class _Option:
     nodes: int
     pods: list[Json]
     waste: float
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Why a node stays: the rule that keeps it, what of the node, and until when, if time ends it.
+
+    Times are since the simulation began.
+    """
+
+    rule: str
+    said: str
+    until_us: Us | None = None
 
 
 class _Planner:
@@ -127,24 +139,54 @@ class _Planner:
                 left.append(pod)
         return left
 
-    def _movable(self, pod: Json) -> bool:
-        annotations = annotations_of(pod)
-        if annotations.get(SAFE_TO_EVICT) == "false" or annotations.get(DO_NOT_DISRUPT) == "true":
-            return False
-        owners = pod["metadata"].get("ownerReferences")
-        budgets = budgets_of(self._world, pod)
-        allowed = all((b.get("status") or {}).get("disruptionsAllowed", 0) > 0 for b in budgets)
-        return bool(owners) and allowed
-
-    def _fit_elsewhere(self, node: NodeInfo, cluster: Cluster) -> bool:
-        """Whether all pods of a node have a place on the others."""
+    def _kept_by_pods(self, node: NodeInfo, cluster: Cluster) -> Keep | None:
+        """The first pod of a node that may not be moved, or that has no place on the others."""
+        for pod in node.pods:
+            why = self._immovable(pod.obj)
+            if why is not None:
+                return Keep("pods", f"{pod.namespace}/{pod.name} {why}")
         others = [n.copy() for n in cluster.nodes if n is not node and not n.is_unschedulable]
         without = _changed(cluster, others)
-        return all(
-            _place(_unbound(pod), without, others) is not None
-            for pod in node.pods
-            if not is_deleting(pod.obj)
-        )
+        for pod in node.pods:
+            if not is_deleting(pod.obj) and _place(_unbound(pod), without, others) is None:
+                return Keep("room", f"{pod.namespace}/{pod.name} fits on no other node")
+        return None
+
+    def _immovable(self, pod: Json) -> str | None:
+        annotations = annotations_of(pod)
+        for key, value in ((SAFE_TO_EVICT, "false"), (DO_NOT_DISRUPT, "true")):
+            if annotations.get(key) == value:
+                return f"says {key}: {value}"
+        if not pod["metadata"].get("ownerReferences"):
+            return "has no controller that would replace it"
+        for budget in budgets_of(self._world, pod):
+            if (budget.get("status") or {}).get("disruptionsAllowed", 0) <= 0:
+                return f"may not go: PodDisruptionBudget {budget['metadata']['name']} is used up"
+        return None
+
+    def _not_considered(self, name: str) -> Keep | None:
+        """Why a node is none that could be removed at all."""
+        instance = self._supply.instances.get(name)
+        if instance is None or not instance.registered:
+            return Keep("instance", "it is no machine that could be removed")
+        if instance.is_going:
+            return Keep("going", "it is leaving: drained to be removed, or taken back by the cloud")
+        if self._supply.offers[instance.pool].count_max is None:
+            return Keep("fixed pool", f"pool {instance.pool} has a fixed number of nodes")
+        return None
+
+    def _kept_by_minimum(self, name: str) -> Keep | None:
+        pool = self._supply.instances[name].pool
+        least = self._supply.offers[pool].count_min
+        if self._supply.count(pool) > least:
+            return None
+        return Keep("minimum", f"pool {pool} has its minimum of {least}")
+
+    def _kept_by_waiting(self) -> Keep | None:
+        waiting = self._unschedulable()
+        if not waiting:
+            return None
+        return Keep("waiting pods", f"{len(waiting)} pods wait for a node; nothing goes meanwhile")
 
     def _drain_and_remove(self, name: str, within_us: Us | None, then: Callable[[], None]) -> None:
         instance = self._supply.instances[name]
@@ -279,25 +321,57 @@ class ClusterAutoscaler(_Planner):
     def _drained(self) -> None:
         self._draining = None
 
+    def why_kept(
+        self,
+        name: str,
+        *,
+        cluster: Cluster | None = None,
+        settings: ClusterAutoscalerSettings | None = None,
+    ) -> Keep | None:
+        """Why a node is not removed now; None when the next scan removes it."""
+        settings, now = settings or self._settings, self._kernel.now_us
+        kept = self._not_considered(name) or self._kept_by_waiting()
+        if kept is not None:
+            return kept
+        cluster = self._with_upcoming(cluster or self._snapshot())
+        node = next(node for node in cluster.nodes if node.name == name)
+        kept = self._needed(node, cluster, settings) or self._kept_by_minimum(name)
+        if kept is not None:
+            return kept
+        unneeded_until = self._unneeded_since.get(name, now) + settings.unneeded_us
+        if now < unneeded_until:
+            return Keep("unneeded time", "it has to be unneeded for longer", unneeded_until)
+        if self._added_at is not None and now < self._added_at + settings.delay_after_add_us:
+            until = self._added_at + settings.delay_after_add_us
+            return Keep("delay after add", "a node was added lately", until)
+        if node.pods and self._draining is not None:
+            return Keep("one at a time", f"{self._draining} is drained first")
+        return None
+
+    @property
+    def settings(self) -> ClusterAutoscalerSettings:
+        """Its flags."""
+        return self._settings
+
     def _candidates(self, cluster: Cluster) -> Iterable[NodeInfo]:
         for node in cluster.nodes:
-            instance = self._supply.instances.get(node.name)
-            if instance is None or instance.is_going or not instance.registered:
-                continue
-            if self._supply.offers[instance.pool].count_max is None:
-                continue
-            if _utilization(node) >= self._settings.utilization:
-                continue
-            if all(self._movable(pod.obj) for pod in node.pods) and self._fit_elsewhere(
-                node, cluster
+            if (
+                self._not_considered(node.name) is None
+                and self._needed(node, cluster, self._settings) is None
             ):
                 yield node
 
+    def _needed(
+        self, node: NodeInfo, cluster: Cluster, settings: ClusterAutoscalerSettings
+    ) -> Keep | None:
+        used = _utilization(node)
+        if used >= settings.utilization:
+            threshold = f"{settings.utilization:.0%}"
+            return Keep("utilization", f"{used:.1%} of it is requested, {threshold} keep it")
+        return self._kept_by_pods(node, cluster)
+
     def _may_shrink(self, name: str) -> bool:
-        instance = self._supply.instances.get(name)
-        if instance is None:
-            return False
-        return self._supply.count(instance.pool) > self._supply.offers[instance.pool].count_min
+        return name in self._supply.instances and self._kept_by_minimum(name) is None
 
 
 @dataclass(slots=True)
@@ -386,36 +460,45 @@ class Karpenter(_Planner):
 
     def _consolidate(self) -> None:
         now, cluster = self._kernel.now_us, self._with_upcoming(self._snapshot())
-        mine = [node for node in cluster.nodes if self._is_mine(node.name)]
-        going = sum(self._goes(name) for name in self._supply.instances)
-        budget = ceil(self._settings.budget * len(mine)) - going
+        mine = [node for node in cluster.nodes if self._not_considered(node.name) is None]
+        budget = self._disruptions_left(len(mine))
         candidates = []
         for node in sorted(mine, key=lambda n: (len(n.pods), n.name)):
-            fits = all(self._movable(p.obj) for p in node.pods) and self._fit_elsewhere(
-                node, cluster
-            )
-            if fits:
+            if self._kept_by_pods(node, cluster) is None:
                 candidates.append(node.name)
         since = self._idle_since
         self._idle_since = {name: since.get(name, now) for name in candidates}
         for name in candidates:
             waited = now - self._idle_since[name] >= self._settings.consolidate_after_us
-            offer = self._offer_of(name)
             if budget <= 0:
                 return
-            if waited and self._supply.count(offer.pool.name) > offer.count_min:
+            if waited and self._kept_by_minimum(name) is None:
                 budget -= 1
                 self._drain_and_remove(name, None, lambda: None)
                 return  # the next look sees what it has changed
 
-    def _is_mine(self, name: str) -> bool:
-        instance = self._supply.instances.get(name)
-        if instance is None or instance.is_going or not instance.registered:
-            return False
-        return self._supply.offers[instance.pool].count_max is not None
+    def why_kept(self, name: str, *, cluster: Cluster | None = None) -> Keep | None:
+        """Why a node is not consolidated now; None when it is among the next."""
+        kept = self._not_considered(name) or self._kept_by_waiting()
+        if kept is not None:
+            return kept
+        cluster, now = self._with_upcoming(cluster or self._snapshot()), self._kernel.now_us
+        node = next(node for node in cluster.nodes if node.name == name)
+        kept = self._kept_by_pods(node, cluster) or self._kept_by_minimum(name)
+        if kept is not None:
+            return kept
+        until = self._idle_since.get(name, now) + self._settings.consolidate_after_us
+        if now < until:
+            return Keep("consolidateAfter", "its pods could move, but not for long enough", until)
+        mine = sum(self._not_considered(other.name) is None for other in cluster.nodes)
+        if self._disruptions_left(mine) <= 0:
+            share = f"{self._settings.budget:.0%}"
+            return Keep("disruption budget", f"no more than {share} of the nodes go at a time")
+        return None
 
-    def _offer_of(self, name: str) -> Offer:
-        return self._supply.offers[self._supply.instances[name].pool]
+    def _disruptions_left(self, mine: int) -> int:
+        going = sum(self._goes(name) for name in self._supply.instances)
+        return ceil(self._settings.budget * mine) - going
 
 
 def _place(pod: PodInfo, cluster: Cluster, nodes: Sequence[NodeInfo]) -> NodeInfo | None:

@@ -64,6 +64,11 @@ class Drains:
         self._drains[name] = _Drain(ends_at, then)
         self._step(name)
 
+    def ends_at(self, name: str) -> tuple[Us | None] | None:
+        """By when a node that is being emptied has to be, if there is such a time."""
+        drain = self._drains.get(name)
+        return None if drain is None else (drain.ends_at,)
+
     def stop(self, name: str) -> None:
         """Gives up on a node, which stays cordoned."""
         self._forget(name)

@@ -38,6 +38,11 @@ class ControllerGoneError(Exception):
     """A selected pod's controller cannot be found, so nobody knows how many pods to expect."""
 
 
+def disruptions_allowed(expected: int, desired: int, healthy: int) -> int:
+    """How many pods may go at once."""
+    return max(0, healthy - desired) if expected > 0 else 0
+
+
 class DisruptionController:
     """Keeps the status of every PodDisruptionBudget."""
 
@@ -94,7 +99,7 @@ class DisruptionController:
             after = self._with_condition(after, "SyncFailed", str(gone), observed=status)
         else:
             healthy = sum(is_ready(p) and not is_deleting(p) for p in pods)
-            allowed = max(0, healthy - desired) if expected > 0 else 0
+            allowed = disruptions_allowed(expected, desired, healthy)
             after = {
                 **status,
                 "currentHealthy": healthy,

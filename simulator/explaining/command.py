@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from simulator.explaining.instants import instant
-from simulator.explaining.pods import PodQuestion
-from simulator.explaining.printing import pod_text, scaler_text
-from simulator.explaining.scalers import ScalerQuestion
+from simulator.explaining.nodes import NodeExplanation, NodeQuestion, Told
+from simulator.explaining.pods import PodExplanation, PodQuestion
+from simulator.explaining.printing import node_text, pod_text, scaler_text
+from simulator.explaining.scalers import ScalerExplanation, ScalerQuestion
 from simulator.inputs import BadInputError
-from simulator.kernel import Us
 from simulator.run import Simulation
 from simulator.scenario import load
 
@@ -23,6 +22,7 @@ def explain_file(
     *,
     pod: str | None = None,
     scaler: str | None = None,
+    node: str | None = None,
     seed: int | None = None,
     as_json: bool = False,
 ) -> str:
@@ -31,33 +31,23 @@ def explain_file(
     Raises:
         BadInputError: The scenario, the time or the name cannot be used.
     """
-    asked = {"--pod": pod, "--scaler": scaler}
-    said = [(option, name) for option, name in asked.items() if name is not None]
+    asked = {"--pod": pod, "--scaler": scaler, "--node": node}
+    said = {option: name for option, name in asked.items() if name is not None}
     if len(said) != 1:
-        got = ", ".join(option for option, _ in said) or "none"
+        got = ", ".join(said) or "none"
         raise BadInputError([f"explain: expected one of {', '.join(asked)}; got {got}"])
     loaded = load(file)
-    at_us = instant(at, loaded.scenario, loaded.path)
-    simulation = Simulation(loaded, seed=seed)
-    (option, name), *_ = said
-    return _ANSWERS[option](simulation, name, at_us, as_json)
+    at_us, log = instant(at, loaded.scenario, loaded.path), Told()
+    simulation = Simulation(loaded, seed=seed, log=log)
+    if pod is not None:
+        of_pod = PodQuestion(simulation).answer(pod, at_us)
+        return _json(of_pod) if as_json else pod_text(of_pod)
+    if scaler is not None:
+        of_scaler = ScalerQuestion(simulation).answer(scaler, at_us)
+        return _json(of_scaler) if as_json else scaler_text(of_scaler)
+    of_node = NodeQuestion(simulation, log).answer(node or "", at_us)
+    return _json(of_node) if as_json else node_text(of_node)
 
 
-def _pod(simulation: Simulation, name: str, at_us: Us, as_json: bool) -> str:
-    found = PodQuestion(simulation).answer(name, at_us)
-    return _json(asdict(found)) if as_json else pod_text(found)
-
-
-def _scaler(simulation: Simulation, name: str, at_us: Us, as_json: bool) -> str:
-    found = ScalerQuestion(simulation).answer(name, at_us)
-    return _json(asdict(found)) if as_json else scaler_text(found)
-
-
-def _json(answer: object) -> str:
-    return json.dumps(answer, indent=1, ensure_ascii=False) + "\n"
-
-
-_ANSWERS: dict[str, Callable[[Simulation, str, Us, bool], str]] = {
-    "--pod": _pod,
-    "--scaler": _scaler,
-}
+def _json(answer: PodExplanation | ScalerExplanation | NodeExplanation) -> str:
+    return json.dumps(asdict(answer), indent=1, ensure_ascii=False) + "\n"

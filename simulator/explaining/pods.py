@@ -9,6 +9,7 @@ from prism_operator.api.meta import POD, Json, Ref, ref_of, uid_of
 from simulator.controllers.objects import node_of, phase
 from simulator.explaining.answers import WhatIf
 from simulator.explaining.instants import told
+from simulator.explaining.onwards import run_on
 from simulator.explaining.placements import detail
 from simulator.explaining.subjects import Subjects, called
 from simulator.explaining.what_places import elsewhere, somewhere
@@ -219,18 +220,22 @@ class PodQuestion:
     def _later(self, ref: Ref, uid: str) -> str:
         """Lets the run go on: what became of the pod, when nothing was changed."""
         simulation, began_us = self._simulation, self._simulation.kernel.now_us
-        end_us = simulation.scenario.duration
-        step_us = max(SECOND_US, (end_us - began_us) // 200)
-        while simulation.kernel.now_us < end_us:
-            simulation.kernel.run_until(min(end_us, simulation.kernel.now_us + step_us))
+        nodes: list[str | None] = []
+
+        def has_come() -> bool:
             pod = simulation.cache.get(ref)
             if pod is None or uid_of(pod) != uid:
-                return "it is deleted before any node takes it"
-            if node_of(pod):
-                at_us = self._watched[uid].at_us
-                wait = told(at_us - began_us)
-                return f"it is placed on {node_of(pod)} at {told(at_us)}, after {wait} more"
-        return f"it still waits at the end of the run, {told(end_us)}"
+                nodes.append(None)
+            elif node_of(pod):
+                nodes.append(node_of(pod))
+            return bool(nodes)
+
+        if not run_on(simulation, has_come):
+            return f"it still waits at the end of the run, {told(simulation.scenario.duration)}"
+        if nodes[0] is None:
+            return "it is deleted before any node takes it"
+        at_us = self._watched[uid].at_us
+        return f"it is placed on {nodes[0]} at {told(at_us)}, after {told(at_us - began_us)} more"
 
 
 def verdicts(evaluation: Evaluation) -> tuple[NodeVerdict, ...]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from simulator.explaining.answers import WhatIf
 from simulator.explaining.instants import told
 from simulator.explaining.names import listed
+from simulator.explaining.nodes import NodeExplanation
 from simulator.explaining.pods import NodeVerdict, PodExplanation, Preemption
 from simulator.explaining.scalers import ScalerExplanation
 from simulator.kernel import SECOND_US
@@ -65,6 +66,41 @@ def scaler_text(found: ScalerExplanation) -> str:
         rules = [("bound" if c.bound else "", c.rule, c.said) for c in look.clauses]
         if rules:
             lines += _table(("", "rule", ""), rules)
+    return _text([*lines, *_what_if(found.what_if)])
+
+
+def node_text(found: NodeExplanation) -> str:
+    """The answer to ``--node``."""
+    where = f"Node {found.node} of pool {found.pool} in zone {found.zone}"
+    requested = ", ".join(f"{resource} {amount}" for resource, amount in found.requested.items())
+    lines = [
+        f"{where} at {_at(found.at_s)}: {found.outcome}.",
+        f"Requested: {requested}. Taints: {', '.join(found.taints) or 'none'}.",
+        f"{found.kept[0].upper()}{found.kept[1:]}.",
+        f"Unchanged, {found.later}.",
+    ]
+    if found.pods:
+        lines += ["", "Pods on it, and what the eviction API would say:"]
+        lines += _table(
+            ("pod", "phase", "priority", "cpu", "memory", "eviction", "PodDisruptionBudget"),
+            [
+                (p.pod, p.phase, str(p.priority), p.cpu, p.memory, p.eviction, ", ".join(p.budgets))
+                for p in found.pods
+            ],
+        )
+    if found.happened:
+        lines += ["", "What happened to it:"]
+        lines += _table(
+            ("at", "what", ""),
+            [
+                (
+                    _at(h.at_s),
+                    h.what,
+                    "" if h.times == 1 else f"{h.times} times, last at {_at(h.last_s)}",
+                )
+                for h in found.happened
+            ],
+        )
     return _text([*lines, *_what_if(found.what_if)])
 
 

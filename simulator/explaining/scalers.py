@@ -25,6 +25,7 @@ from simulator.explaining.amounts import measured as value_text
 from simulator.explaining.amounts import thousandths
 from simulator.explaining.answers import WhatIf
 from simulator.explaining.instants import told
+from simulator.explaining.onwards import run_on
 from simulator.explaining.subjects import Subjects
 from simulator.explaining.what_scales import (
     Seen,
@@ -281,7 +282,7 @@ class ScalerQuestion:
     def _later(self, target: Ref, replicas: int | None) -> str:
         """Lets the run go on: when the number of replicas changes next, and to what."""
         simulation = self._simulation
-        began_us, end_us = simulation.kernel.now_us, simulation.scenario.duration
+        began_us = simulation.kernel.now_us
         changed: list[tuple[Us, int | None]] = []
 
         def look() -> None:
@@ -290,11 +291,9 @@ class ScalerQuestion:
                 changed.append((simulation.kernel.now_us, now))
 
         simulation.cache.on_change(lambda change: look() if change.ref == target else None)
-        step_us = max(SECOND_US, (end_us - began_us) // 200)
-        while simulation.kernel.now_us < end_us and not changed:
-            simulation.kernel.run_until(min(end_us, simulation.kernel.now_us + step_us))
-        if not changed:
-            return f"nothing changes until the end of the run, {told(end_us)}"
+        if not run_on(simulation, lambda: bool(changed)):
+            end = told(simulation.scenario.duration)
+            return f"nothing changes until the end of the run, {end}"
         at_us, now = changed[0]
         what = "it is deleted" if now is None else f"it is scaled to {now}"
         return f"{what} at {told(at_us)}, {told(at_us - began_us)} later"
