@@ -18,6 +18,7 @@ import random
 import resource
 import tempfile
 import time
+from array import array
 from typing import Any
 
 from benchmarks.bench_scheduler import a_node, a_template, mixed_kind
@@ -62,7 +63,7 @@ def a_fleet(nodes: int, pods: int, hpas: int, keda: int, seed: int, *, churn: fl
                 least=max(1, each // 4),
                 most=each * 2,
                 target=60 if scaler == "cpu" else 10_000,
-                load=load if scaler != "fixed" else (0.0,),
+                load=array("d", load) if scaler != "fixed" else (0.0,),
                 partitions=2 * each,
                 rate=100.0,
             )

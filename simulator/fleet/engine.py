@@ -26,7 +26,7 @@ from simulator.scheduling.columnar import ColumnarScheduler
 from simulator.scheduling.decision import feasible_wanted
 from simulator.scheduling.selectors import Selector, compile_selector
 
-_LOG_ROWS = 1 << 18
+_LOG_ROWS = 1 << 17
 WHAT = ("bound", "ready", "deleted", "gone", "scaled", "added", "removed")
 
 
@@ -302,8 +302,8 @@ def _owners(groups: Sequence[Group]) -> Mapping[tuple[str, str, str], Selector]:
 def _pods_most(spec: FleetSpec) -> int:
     if spec.pods_most is not None:
         return spec.pods_most
-    # Twice as many as there may be at once: pods that leave keep their slots for a while.
-    return 2 * sum(max(group.most, group.replicas) for group in spec.groups) + 64
+    # Half as many again as there may be at once: pods that leave keep their slots for a while.
+    return 3 * sum(max(group.most, group.replicas) for group in spec.groups) // 2 + 64
 
 
 def _arrays(spec: FleetSpec, classes: Sequence[int]) -> kernel.Fleet:

@@ -39,14 +39,14 @@ FREE, WAITING, CREATING, RUNNING, READY, LEAVING = range(6)
 BOUND, BECAME_READY, DELETED, GONE, SCALED, ADDED, REMOVED = range(7)
 LOG_COLUMNS = 6  # time, what, group, pod, node, value
 
-# Columns of a group.
+# Columns of a group; first what every look of an HPA reads.
 (
-    KIND, CLASS, LEAST, MOST, TARGET, REQUEST_M, LIMIT_M, PARTITIONS, DESIRED, HEAD,
-    N_READY, N_RUNNING, N_PENDING, FRESH, FRESH_BEFORE, USAGE_M, AS_OF, EAGER, LAST_ACTIVE,
-    RING, HIGHEST, HIGHEST_AT, SCALINGS, WINDOW_US, UP_PERCENT, UP_US, DOWN_PERCENT, DOWN_US,
-    RESCALED, COMMIT_US,
+    KIND, DESIRED, LEAST, MOST, TARGET, REQUEST_M, N_READY, N_RUNNING,
+    N_PENDING, FRESH, FRESH_BEFORE, USAGE_M, RING, HIGHEST, HIGHEST_AT, WINDOW_US,
+    UP_PERCENT, AS_OF, LIMIT_M, CLASS, PARTITIONS, HEAD, EAGER, LAST_ACTIVE,
+    SCALINGS, UP_US, DOWN_PERCENT, DOWN_US, RESCALED, COMMIT_US,
 ) = range(30)  # fmt: skip
-GROUP_COLUMNS = 30
+GROUP_COLUMNS = 32  # four lines of the processor's cache
 # Columns of what flows in it: RATE is messages a second of a consumer; USED is by one ready pod
 # since the last scrape, thousandths of a core × µs; IDLE_US, what consumers have still to stand
 # still because partitions move; LAG_HEAVY, what of the lag is in partitions of consumers that
@@ -407,7 +407,7 @@ def create(f: Fleet, t: Timings, group: int, now: int) -> None:
     """A new pod, which waits for a node."""
     g, p, n = f.groups, f.pods, f.numbers
     if n[FREE_TOP] == 0:
-        raise RuntimeError("more pods at once than twice the most of all groups")
+        raise RuntimeError("more pods at once than slots: give FleetSpec.pods_most")
     n[FREE_TOP] -= 1
     pod, head = f.free[n[FREE_TOP]], g[group, HEAD]
     p[pod, GROUP], p[pod, STATE], p[pod, SINCE], f.node[pod] = group, WAITING, now, -1
