@@ -12,8 +12,9 @@ from simulator.autoscaling.keda.metadata import MetadataError
 from simulator.autoscaling.prometheus import Prometheus, Query
 from simulator.inputs import BadInputError
 from simulator.kernel import Kernel
+from simulator.scenario.references import dangling
 from simulator.series import Recorder
-from tests.simulator.builders import Story
+from tests.simulator.builders import Story, a_scenario
 
 S = 1_000_000
 
@@ -255,5 +256,7 @@ def test_a_query_that_the_scenario_does_not_explain_is_refused() -> None:
 
 
 def test_an_outage_of_a_prometheus_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"there is no cluster\.autoscaling\.prometheus"):
-        Story(a_deployment(), timeline=({"at": "1m", "prometheus": "down"},))
+    loaded = a_scenario(a_deployment(), timeline=({"at": "1m", "prometheus": "down"},))
+    ((where, message),) = dangling(loaded.scenario)
+    assert where == ("timeline", 0, "prometheus")
+    assert message == "there is no cluster.autoscaling.prometheus"
