@@ -20,6 +20,8 @@ from simulator.calibration.command import calibrate_file, trace_file
 from simulator.experiments.comparing import SEEDS_MIN, compare_variants
 from simulator.experiments.comparing import markdown as to_markdown
 from simulator.experiments.ledger import Ledger
+from simulator.experiments.odds import Verdict, over_seeds
+from simulator.experiments.odds import markdown as odds_markdown
 from simulator.experiments.progress import Bar, progress
 from simulator.experiments.regressions import told, write_regression
 from simulator.experiments.requests import read_request, read_sweep
@@ -48,7 +50,7 @@ from simulator.verify.printing import print_verified
 from simulator.watching import Happenings, Player
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
-EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INCONCLUSIVE = 1, 2, 3
 BAR_STEPS = 50  # in which the bar moves through one run
 
 _Report = Annotated[
@@ -98,10 +100,30 @@ def run(
             metavar="FACTOR",
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Run under so many seeds, and say in how many each expectation holds.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="With --seeds: processes; 0: one for each core.", min=0, metavar="N")
+    ] = 0,
 ) -> None:
-    """Run scenarios, print a row for each, and exit 1 if one did not go as expected."""
+    """Run scenarios, print a row for each, and exit 1 if one did not go as expected.
+
+    With --seeds it exits 3 if that cannot be told from so few.
+    """
     # What the operator logs is not what was asked for; the event log says what it did.
     silence()
+    if seeds is not None:
+        if event_log or junit or report or watch or speed:
+            message = "--seeds: --event-log, --junit, --report, --watch and --speed are for one run"
+            _refuse(BadInputError([message]))
+        _run_seeds(files or sorted(SCENARIOS.glob("*.yaml")), seed, seeds, workers)
+        return
     try:
         loaded = _load(files or sorted(SCENARIOS.glob("*.yaml")))
         if event_log is not None and len(loaded) != 1:
@@ -632,6 +654,24 @@ def _load(files: list[Path]) -> list[LoadedScenario]:
     if problems:
         raise BadInputError(problems)
     return loaded
+
+
+def _run_seeds(files: list[Path], first: int | None, seeds: int, workers: int) -> None:
+    verdicts = set()
+    pool = local(workers or os.cpu_count() or 1)
+    try:
+        _load(files)  # what is wrong in any of them is said before anything starts
+        with progress(len(files) * seeds, "runs") as bar:
+            for file in files:
+                found = over_seeds(file, seeds, pool, first=first, on_done=lambda _: bar.advance())
+                verdicts.add(found.verdict)
+                typer.echo(odds_markdown(found))
+    except BadInputError as error:
+        _refuse(error)
+    if Verdict.BROKEN in verdicts:
+        raise typer.Exit(EXIT_FAILED)
+    if Verdict.OPEN in verdicts:
+        raise typer.Exit(EXIT_INCONCLUSIVE)
 
 
 def _run(

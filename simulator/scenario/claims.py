@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from prism_operator.api.durations import parse_duration_s
+from simulator.scenario.cluster import Share
 from simulator.scenario.values import DURATION, NAME, Duration, KindName, Strict, Target
 
 
@@ -144,7 +145,9 @@ class Expectation(Strict):
 
     From ``after`` (the name of an event; default: the beginning) on, for ``within`` (default: to
     the end), looked at whenever something changed. ``{metric: orders.delay.p99, below: 120s}`` is
-    short for a claim at the end about what was recorded between warm-up and drain.
+    short for a claim at the end about what was recorded between warm-up and drain. ``inSeeds``: the
+    share of seeds in which it has to hold, which ``prism-sim run --seeds`` judges; one run alone is
+    held to it as to any other.
     """
 
     exactly_one_of = ("eventually", "always", "never", "at_end")
@@ -155,6 +158,7 @@ class Expectation(Strict):
     at_end: Claim | None = None
     after: str | None = None
     within: Duration | None = None
+    in_seeds: Share | None = None
 
     @classmethod
     def __get_pydantic_json_schema__(
