@@ -43,9 +43,9 @@ LOG_COLUMNS = 6  # time, what, group, pod, node, value
 (
     KIND, DESIRED, LEAST, MOST, TARGET, REQUEST_M, N_READY, N_RUNNING,
     N_PENDING, FRESH, FRESH_BEFORE, USAGE_M, RING, HIGHEST, HIGHEST_AT, WINDOW_US,
-    UP_PERCENT, AS_OF, LIMIT_M, CLASS, PARTITIONS, HEAD, EAGER, LAST_ACTIVE,
-    SCALINGS, UP_US, DOWN_PERCENT, DOWN_US, RESCALED, COMMIT_US,
-) = range(30)  # fmt: skip
+    UP_PERCENT, REMEMBERED, AS_OF, LIMIT_M, CLASS, PARTITIONS, HEAD, EAGER,
+    LAST_ACTIVE, SCALINGS, UP_US, DOWN_PERCENT, DOWN_US, RESCALED, COMMIT_US,
+) = range(31)  # fmt: skip
 GROUP_COLUMNS = 32  # four lines of the processor's cache
 # Columns of what flows in it: RATE is messages a second of a consumer; USED is by one ready pod
 # since the last scrape, thousandths of a core × µs; IDLE_US, what consumers have still to stand
@@ -57,11 +57,12 @@ FLOW_COLUMNS = 9
 # Columns of a pod: SINCE it came, or became ready; STAMP, how often its slot was used.
 GROUP, STATE, SINCE, STAMP, NEXT, BEFORE = range(6)
 POD_COLUMNS = 8  # a line of the processor's cache
-# Numbers of the whole fleet. Two for each ring: where it begins, how many are in it.
+# Numbers of the whole fleet. Two for each ring: where it begins, how many are in it. Three for
+# those who look in turn: whose turn it is, when this round began, when the turn comes.
 (
     NOW, START, FREE_TOP, QUEUE_AT, QUEUE_SIZE, PASS, LOGGED, EVENTS, NEXT_SCRAPE, NEXT_PLACE,
-    NEXT_LOOK, NEXT_POLL, CHURNED, LOOKED, POLLED, STEPS,
-) = range(16)  # fmt: skip
+    CHURNED, LOOKS, LOOKS_FROM, NEXT_LOOK, POLLS, POLLS_FROM, NEXT_POLL, STEPS,
+) = range(18)  # fmt: skip
 NUMBERS = STEPS + 6
 
 _P = ParamSpec("_P")
@@ -132,10 +133,15 @@ def soon(f: Fleet, lane: int, when: int, pod: int) -> None:
 
 
 @_inlined
-def next_turn(turns: Ints, done: int, period: int) -> int:
-    """When the next of those is, who look every ``period`` in turn."""
-    size = turns.shape[0]
-    return int(turns[done % size, 0] + done // size * period)
+def take_turn(n: Ints, turns: Ints, lane: int, period: int) -> int:
+    """The group whose turn it is; each has one every ``period``. Division would take longer."""
+    group = turns[n[lane], 1]
+    n[lane] += 1
+    if n[lane] == turns.shape[0]:
+        n[lane] = 0
+        n[lane + 1] += period
+    n[lane + 2] = turns[n[lane], 0] + n[lane + 1]
+    return int(group)
 
 
 @_inlined
@@ -217,19 +223,23 @@ def by_lag(lag: int, target: int, replicas: int) -> int:
 @_inlined
 def stabilized(f: Fleet, group: int, wanted: int, now: int) -> int:
     """The most that was recommended within the window, this one included, which is remembered."""
-    g, size, told = f.groups, f.recommended.shape[1], f.groups[group, RING]
+    g, size, at = f.groups, f.recommended.shape[1], f.groups[group, RING]
     since = now - g[group, WINDOW_US]
-    f.recommended[group, told % size, 0], f.recommended[group, told % size, 1] = wanted, now
-    g[group, RING] = told + 1
+    f.recommended[group, at, 0], f.recommended[group, at, 1] = wanted, now
+    g[group, RING] += 1
+    if g[group, RING] == size:
+        g[group, RING] = 0
+    if g[group, REMEMBERED] < size:
+        g[group, REMEMBERED] += 1
     if wanted >= g[group, HIGHEST]:
         g[group, HIGHEST], g[group, HIGHEST_AT] = wanted, now
     elif g[group, HIGHEST_AT] < since:
         g[group, HIGHEST], g[group, HIGHEST_AT] = wanted, now
-        for slot in range(min(told + 1, size)):
-            at = f.recommended[group, slot, 1]
+        for slot in range(g[group, REMEMBERED]):
+            when = f.recommended[group, slot, 1]
             more = f.recommended[group, slot, 0] - g[group, HIGHEST]
-            if at >= since and (more > 0 or (more == 0 and at > g[group, HIGHEST_AT])):
-                g[group, HIGHEST], g[group, HIGHEST_AT] = f.recommended[group, slot, 0], at
+            if when >= since and (more > 0 or (more == 0 and when > g[group, HIGHEST_AT])):
+                g[group, HIGHEST], g[group, HIGHEST_AT] = f.recommended[group, slot, 0], when
     return int(g[group, HIGHEST])
 
 
@@ -628,7 +638,7 @@ def looked(f: Fleet, t: Timings, group: int, now: int) -> int:
     if current == 0:
         return 0
     least = max(1, g[group, LEAST])
-    if g[group, RING] == 0:
+    if g[group, REMEMBERED] == 0:
         stabilized(f, group, current, now)
     if current > most or current < least:
         return int(min(max(current, least), most))
@@ -695,17 +705,13 @@ def advance(
             elif lane == STOPPED:
                 stopped(f, c, t, pod, now)
         elif lane == LOOK:
-            group = f.looks[n[LOOKED] % f.looks.shape[0], 1]
-            n[LOOKED] += 1
-            n[NEXT_LOOK] = next_turn(f.looks, n[LOOKED], t.sync)
+            group = take_turn(n, f.looks, LOOKS, t.sync)
             replicas = looked(f, t, group, now)
             if replicas != groups[group, DESIRED]:
                 remember_rescale(f, group, replicas - groups[group, DESIRED], now)
                 scale(f, c, t, group, replicas, now)
         elif lane == POLL:
-            group = f.polls[n[POLLED] % f.polls.shape[0], 1]
-            n[POLLED] += 1
-            n[NEXT_POLL] = next_turn(f.polls, n[POLLED], t.poll)
+            group = take_turn(n, f.polls, POLLS, t.poll)
             replicas = polled(f, t, group, now)
             if replicas != groups[group, DESIRED]:
                 scale(f, c, t, group, replicas, now)
