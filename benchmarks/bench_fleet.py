@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import multiprocessing
+import pickle
 import random
 import resource
 import tempfile
@@ -22,6 +23,9 @@ from array import array
 from typing import Any
 
 from benchmarks.bench_scheduler import a_node, a_template, mixed_kind
+from benchmarks.days import day
+from simulator.experiments.fleets import play_as_fleet
+from simulator.experiments.runs import Job, local, run_all
 from simulator.fleet import FleetSimulation, FleetSpec, Group, NodeLoss, Times
 from simulator.kernel import HOUR_US, SECOND_US
 
@@ -29,6 +33,7 @@ DAY_US = 24 * HOUR_US
 KNOTS = 288  # of a day's load
 LADDER = (100, 1000, 5000)
 # (nodes, pods, HPAs, KEDA groups)
+COMPARED = 200  # seeds
 S4, S5, S6 = (5000, 150_000, 1000, 200), (100, 2000, 20, 10), (200, 4000, 40, 20)
 
 
@@ -135,6 +140,21 @@ def sweep(seeds: int) -> None:
     )
 
 
+def comparison(seeds: int) -> None:
+    """Two variants under the same seeds on days of 100 nodes, as prism-sim compare --fleet does."""
+    loaded = day(S5[0])
+    jobs = [
+        Job(variant, seed, ("cost",), pickle.dumps(loaded), None, play_as_fleet)
+        for variant in ("one", "other")
+        for seed in range(seeds)
+    ]
+    began = time.perf_counter()
+    run_all(jobs, local(2))
+    took_s = time.perf_counter() - began
+    what = f"2 variants x {seeds} seeds of a day of 100 nodes, two processes"
+    report("compare", what, "s", 60 if seeds == COMPARED else None, value=round(took_s, 1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=LADDER[-1])
@@ -155,6 +175,7 @@ def main() -> None:
     best = min((a_day(S5, 1, churn=0.0, log=True) for _ in range(3)), key=lambda d: d["value"])
     report("S5", "a day of 100 nodes, in process", "s", 0.25, **best)
     if options.seeds:
+        comparison(min(COMPARED, options.seeds))
         sweep(options.seeds)
 
 

@@ -26,7 +26,7 @@ from simulator.experiments.progress import Bar, progress
 from simulator.experiments.regressions import told, write_regression
 from simulator.experiments.requests import read_request, read_sweep
 from simulator.experiments.results import write_results
-from simulator.experiments.runs import dask, local
+from simulator.experiments.runs import Play, dask, local
 from simulator.experiments.searching import Find, Search, search_for_breaks
 from simulator.experiments.sweeping import markdown as sweep_markdown
 from simulator.experiments.sweeping import sweep as run_sweep
@@ -216,12 +216,23 @@ def compare(
         Path | None, typer.Option(help="Write the verdict here too, for a pull request.")
     ] = None,
     report: _Report = None,
+    fleet: Annotated[
+        bool,
+        typer.Option("--fleet", help="Play it as prism-sim fleet does: coarser, and much faster."),
+    ] = False,
 ) -> None:
     """Run variants of a scenario under the same seeds and judge which is better.
 
     Exits 1 if a variant is worse beyond the margin, 3 if it cannot be told.
     """
     try:
+        play: Play | None = None
+        if fleet:
+            if report is not None:
+                raise BadInputError(["--report: a fleet has nothing to draw; leave out --fleet"])
+            from simulator.experiments.fleets import play_as_fleet  # loads numba
+
+            play = play_as_fleet
         request = read_request(file, variant or [], primary or [], seeds)
         if report is not None:
             check_report(report)
@@ -236,6 +247,7 @@ def compare(
                 pool=local(workers or os.cpu_count() or 1),
                 also=() if report is None else (COST,),
                 observe=None if report is None else watch_numbers,
+                play=play,
                 on_done=lambda _: bar.advance(),
             )
         text = to_markdown(compared)

@@ -8,12 +8,13 @@ from enum import IntEnum
 from pathlib import Path
 from statistics import fmean
 
-from simulator.experiments.runs import Observer, Pool, Run, Variant, jobs_of, run_all
+from simulator.experiments.runs import Observer, Play, Pool, Run, Variant, jobs_of, run_all
 from simulator.experiments.verdicts import ALPHA, Claim, Comparison, compare, holm
 from simulator.scenario.calibration import trust
 from simulator.scenario.settings import PrimarySpec
 
 SEEDS_MIN = 2
+_COARSE = "\nPlayed as fleets, in groups of pods: no expectation was judged."
 
 
 class Outcome(IntEnum):
@@ -60,18 +61,20 @@ def compare_variants(
     pool: Pool,
     also: Sequence[str] = (),
     observe: Observer | None = None,
+    play: Play | None = None,
     on_done: Callable[[Run], None] = lambda _: None,
 ) -> Compared:
     """Runs baseline and variants under the same seeds and judges the primary metrics.
 
-    ``also`` are metrics that are measured and not judged.
+    ``also`` are metrics that are measured and not judged. ``play``: by another engine than the
+    ordinary one, which judges no expectations.
 
     Raises:
         BadInputError: The scenario or a variant cannot be used, or a metric does not exist.
     """
     loaded = baseline.load(path)
     measures = sorted({*primary, *also})
-    jobs = jobs_of(path, [baseline, *variants], seeds, measures, observe)
+    jobs = jobs_of(path, [baseline, *variants], seeds, measures, observe, play)
     runs = run_all(jobs, pool, on_done=on_done)
     by_variant: dict[str, list[Run]] = {}
     for run in runs:
@@ -92,7 +95,7 @@ def compare_variants(
             name: {run.seed: run.failures for run in of if run.failures}
             for name, of in by_variant.items()
         },
-        trust=trust(loaded.calibration),
+        trust=trust(loaded.calibration) + ("" if play is None else _COARSE),
         runs={name: tuple(of) for name, of in by_variant.items()},
     )
 

@@ -53,15 +53,26 @@ class Observer(Protocol):
         """Called before the run; what the answer gives after it is kept."""
 
 
+class Play(Protocol):
+    """Makes a run, by one engine or another; a function of a module, too."""
+
+    def __call__(self, job: Job, /) -> Run:
+        """The run. Raises BadInputError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to be made, wherever: it carries the scenario, not the name of a file."""
+    """One run to be made, wherever: it carries the scenario, not the name of a file.
+
+    ``play``: by another engine than the ordinary one.
+    """
 
     variant: str
     seed: int
     measures: tuple[str, ...]
     pickled: bytes  # a LoadedScenario
     observe: Observer | None = None
+    play: Play | None = None
 
     @property
     def loaded(self) -> LoadedScenario:
@@ -72,6 +83,8 @@ class Job:
     def run(self) -> Run:
         """Makes the run. Raises BadInputError."""
         silence()
+        if self.play is not None:
+            return self.play(self)
         loaded = self.loaded
         simulation = Simulation(loaded, seed=self.seed)
         observed = self.observe(simulation) if self.observe is not None else None
@@ -152,6 +165,7 @@ def jobs_of(
     seeds: Sequence[int],
     measures: Sequence[str],
     observe: Observer | None = None,
+    play: Play | None = None,
 ) -> list[Job]:
     """Every variant under every seed, by variant, then seed.
 
@@ -159,7 +173,7 @@ def jobs_of(
         BadInputError: A variant cannot be used.
     """
     return [
-        Job(variant.name, seed, tuple(measures), pickled, observe)
+        Job(variant.name, seed, tuple(measures), pickled, observe, play)
         for variant in variants
         for pickled in [pickle.dumps(variant.load(path))]
         for seed in seeds

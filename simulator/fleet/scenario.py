@@ -40,13 +40,44 @@ _LAG_THRESHOLD = 10  # KEDA's default, of its Kafka scaler
 _POLLING_S, _COOLDOWN_S = 30, 300  # KEDA's defaults
 
 
-def fleet_of(loaded: LoadedScenario, seed: int | None = None) -> FleetSpec:
+def fleet_of(
+    loaded: LoadedScenario, seed: int | None = None, planned: Sequence[Json] | None = None
+) -> FleetSpec:
     """The fleet that a scenario describes. ``seed``: another than its own.
+
+    ``planned``: what ``planned_objects`` of it gave before; the seed makes no difference to that.
 
     Raises:
         BadInputError: It asks for what a fleet has no model of; every reason is said.
     """
-    return _Reading(loaded, loaded.scenario.seed if seed is None else seed).fleet()
+    planned = planned_objects(loaded) if planned is None else planned
+    return _Reading(loaded, loaded.scenario.seed if seed is None else seed).fleet(planned)
+
+
+def planned_objects(loaded: LoadedScenario) -> Sequence[Json]:
+    """What the operator makes of a scenario's manifests, and they themselves.
+
+    Raises:
+        BadInputError: The API server would refuse some of them.
+    """
+    manifests = [
+        Manifest(
+            {**m.obj, "metadata": {"namespace": m.ref.namespace, **m.obj["metadata"]}},
+            m.document,
+        )
+        for part in loaded.manifests.values()
+        for m in part
+    ]
+    scenario = loaded.scenario
+
+    def serves(resource: Resource) -> bool:
+        return scenario.cluster.autoscaling.keda or resource != SCALED_OBJECT
+
+    start = scenario.clock.start
+    found = preview(manifests, None, serves=serves, settings=Settings(), now=start)
+    if found.refused:
+        raise BadInputError([str(finding) for finding in found.refused])
+    return [change.after for change in found.changes if change.after is not None]
 
 
 @dataclass(slots=True)
@@ -57,11 +88,10 @@ class _Reading:
     seed: int
     complaints: list[str] = field(default_factory=list)
 
-    def fleet(self) -> FleetSpec:
+    def fleet(self, planned: Sequence[Json]) -> FleetSpec:
         scenario = self.loaded.scenario
         streams = Streams(self.seed)
         self._whole()
-        planned = self._planned()
         scalers = {
             ref: obj
             for obj in planned
@@ -103,23 +133,6 @@ class _Reading:
             self._refuse("cluster.nodes: nobody adds or removes nodes of a fleet")
         if scenario.cluster.autoscaling.prometheus is not None:
             self._refuse("cluster.autoscaling.prometheus: HPAs of a fleet look at CPU only")
-
-    def _planned(self) -> Sequence[Json]:
-        manifests = [
-            Manifest({**m.obj, "metadata": {"namespace": m.ref.namespace, **m.obj["metadata"]}},
-                     m.document)
-            for part in self.loaded.manifests.values() for m in part
-        ]  # fmt: skip
-        keda = self.loaded.scenario.cluster.autoscaling.keda
-
-        def serves(resource: Resource) -> bool:
-            return keda or resource != SCALED_OBJECT
-
-        start = self.loaded.scenario.clock.start
-        found = preview(manifests, None, serves=serves, settings=Settings(), now=start)
-        for finding in found.refused:
-            self._refuse(str(finding))
-        return [change.after for change in found.changes if change.after is not None]
 
     # Groups
 
