@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prism_operator import __version__
 
-SIZE_BYTES_MAX = 64 * 1024 * 1024
+SIZE_BYTES_MAX = 80 * 1024 * 1024  # a quarter of it is gRPC, by which namespaces are provisioned
 ROOT = Path(__file__).parent.parent
 
 
