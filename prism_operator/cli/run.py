@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from types import FrameType
 
 import structlog
 import typer
@@ -23,6 +22,7 @@ from prism_operator.adapters.health import HealthServer, Page, metrics_page, ver
 from prism_operator.adapters.metrics import PrometheusMetrics
 from prism_operator.adapters.probing.prober import AsyncProber
 from prism_operator.adapters.provisioning.client import GrpcControlPlane, Routes
+from prism_operator.adapters.signals import on_signals
 from prism_operator.cli.access import check_cluster
 from prism_operator.cli.errors import UsageError
 from prism_operator.cli.webhook import Webhook, WebhookFlags, check_webhook
@@ -138,7 +138,9 @@ def _run(
             settings=settings,
         )
     servers = _serve(flags, operator, metrics, webhook)
-    _stop_on_signals(driver)
+    # Stopping takes two seconds at most, so a second signal need not hasten it: wrappers like
+    # timeout(1) pass one on that came to all of us already.
+    on_signals((signal.SIGTERM, signal.SIGINT), driver.request_stop)
     driver.start()
     driver.wait()
     _log.info("Stopping")
@@ -188,13 +190,3 @@ def _serve(
             ) from error
         _log.info("Serving", address=address, paths=sorted(served))
     return servers
-
-
-def _stop_on_signals(driver: Driver) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        # Stopping takes two seconds at most, so a second signal need not hasten it: wrappers
-        # like timeout(1) pass one on that came to all of us already.
-        driver.request_stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)

@@ -62,7 +62,7 @@ class Driver:
         self._stopping.set()
 
     def request_stop(self) -> None:
-        """Makes ``wait`` return. May be called from a signal handler, also amid another one."""
+        """Makes ``wait`` return. May be called from any thread, and from a signal handler."""
         # Not the event: its lock would be waited for by the very thread that holds it.
         self._requests.put(None)
 
