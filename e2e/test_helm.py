@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from e2e.build import downloaded
-from e2e.cluster import Json, LocalCluster, free_ports
+from e2e.cluster import Json, KubectlError, LocalCluster, free_ports
 from e2e.helm_cli import CHART, ROOT, Helm, HelmError
 from e2e.operator_process import OperatorProcess, account_kubeconfig
 from e2e.waiting import eventually
@@ -463,9 +463,18 @@ def _operator(
 
 
 def _wait_until_ready(cluster: LocalCluster) -> None:
-    cluster.kubectl(
-        "wait", "--for=condition=Ready", "prismstack/shop", "--namespace=default", "--timeout=60s"
-    )
+    place = "--namespace=default"
+    try:
+        # In a whole run 60 s were too short once, and what it waited for is not known.
+        cluster.kubectl(
+            "wait", "--for=condition=Ready", "prismstack/shop", place, "--timeout=180s",
+            timeout_s=200,
+        )  # fmt: skip
+    except KubectlError as error:
+        there = cluster.kubectl(
+            "get", "prism,deployments,pods,events", place, "-o=yaml", check=False
+        )
+        raise AssertionError(f"{error}\n{there}") from error
 
 
 def _children(cluster: LocalCluster) -> dict[str, str]:
