@@ -73,7 +73,9 @@ def test_of_three_operators_the_dead_and_the_frozen_are_followed_and_write_no_mo
     eventually(lambda: proxy_has(local_cluster, namespace, "proxy:2"), within_s=within_s)
     print(f"followed a kill -9 after {time.monotonic() - killed_s:.1f} s")
 
-    # A process that is frozen past its Lease, and wakes up believing that it leads.
+    # A process that is frozen past its Lease, and wakes up believing that it leads. It is at rest
+    # before: nobody can take back a write that was decided on and not yet sent.
+    throughout(lambda: proxy_has(local_cluster, namespace, "proxy:2"), for_s=2)
     frozen = leader_among(operators)
     os.kill(operators[frozen].pid, signal.SIGSTOP)
     try:
