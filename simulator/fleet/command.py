@@ -55,6 +55,7 @@ def play_fleet(
     else:
         console.print(_table(loaded, results))
         console.print(_told(results), highlight=False)
+        console.print("what the scenario expects was not judged", highlight=False)
 
 
 def _one(loaded: LoadedScenario, seed: int) -> FleetResult:

@@ -26,7 +26,7 @@ from simulator.scheduling.columnar import ColumnarScheduler
 from simulator.scheduling.decision import feasible_wanted
 from simulator.scheduling.selectors import Selector, compile_selector
 
-_LOG_ROWS = 1 << 17
+_LOG_ROWS = 1 << 16
 WHAT = ("bound", "ready", "deleted", "gone", "scaled", "added", "removed")
 
 
@@ -254,6 +254,9 @@ class FleetSimulation:
 
     def _booted(self, loss: NodeLoss, now_us: Us) -> None:
         slot = self._slots[loss.node] = self._scheduler.add_node(self._objects[loss.node])
+        if self._names.get(slot) != loss.node:
+            self._flush()  # what is told so far is of the node that had this slot before
+            self._names[slot] = loss.node
         self._tell(now_us, kernel.ADDED, slot)
         if self.arrays.on_node.shape[0] <= slot:
             self.arrays = self.arrays._replace(on_node=np.zeros(2 * slot + 2, np.int64))
@@ -282,7 +285,11 @@ class FleetSimulation:
         self._bound += int((rows[:, 1] == kernel.BOUND).sum())
         if self._sink is not None and len(rows):
             columns = [pa.array(rows[:, i]) for i in range(kernel.LOG_COLUMNS)]
-            columns[1] = pa.DictionaryArray.from_arrays(columns[1], pa.array(WHAT)).cast("string")
+            groups = [group.name for group in self.spec.groups]
+            nodes = [self._names.get(slot, "") for slot in range(max(self._names) + 1)]
+            for i, names in ((1, WHAT), (2, groups), (4, nodes)):
+                known = pa.array(rows[:, i], mask=rows[:, i] < 0)  # below 0: of none
+                columns[i] = pa.DictionaryArray.from_arrays(known, pa.array(names)).cast("string")
             names = ["time_us", "what", "group", "pod", "node", "value"]
             options = csv.WriteOptions(include_header=self._lines == len(rows))
             csv.write_csv(pa.table(columns, names), self._sink, options)
